@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * snapshot.h - a private, checked copy of a ledger
+ *
+ * Opens read-only, never follows a link, never maps the file, checks every
+ * size against constants before it is used: a forged, truncated or foreign
+ * file gives one clear line and no harm. Reading never blocks or slows the
+ * server.
+ */
+#ifndef GUICHET_SNAPSHOT_H
+#define GUICHET_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/ledger.h"
+
+/* An open ledger file. */
+struct ledger_file {
+	int fd;
+	dev_t dev; /* to see that NAME.ledger was replaced by a newer one */
+	ino_t ino;
+	struct ledger_header header; /* checked */
+};
+
+/* What of each part a reader wants; the rest is not read. */
+#define SNAPSHOT_TOTALS 1U /* heads, totals, histograms: always read */
+#define SNAPSHOT_ROWS   2U
+#define SNAPSHOT_CLOSED 4U
+
+struct snapshot_part {
+	struct ledger_head head;
+	struct ledger_totals *totals;   /* n_listeners */
+	uint64_t *turns;                /* HISTOGRAM_BUCKETS */
+	struct ledger_row *rows;        /* n_rows: the open ones only */
+	size_t n_rows;
+	size_t n_rows_busy;             /* changed at each try: left out */
+	struct ledger_closed *closed;   /* n_closed, the latest first */
+	size_t n_closed;
+};
+
+struct snapshot {
+	struct ledger_header header;
+	struct ledger_listener *listeners; /* header.n_listeners; strings ended */
+	struct ledger_slot *slots;         /* header.n_slots */
+	struct snapshot_part *parts;       /* header.n_slots */
+	uint64_t taken_mono_ns, taken_real_ns;
+	pid_t alive_pid; /* of the master that holds the lock; 0: dead */
+};
+
+/*
+ * Opens and checks. Returns 0, or -errno and in @why (a static string) what
+ * is wrong with the file: "is a symbolic link", "is not a ledger",
+ * "is truncated", "has layout version 7; this program reads 1" ...
+ */
+int ledger_file_open(struct ledger_file *file, const char *path,
+		     const char **why);
+void ledger_file_close(struct ledger_file *file);
+
+/* The pid of the server that lives and writes it; 0 when it is dead. */
+pid_t ledger_file_owner(const struct ledger_file *file);
+
+/* Whether @path names another file now than the one that is open. */
+bool ledger_file_is_replaced(const struct ledger_file *file, const char *path);
+
+/* Copies what @wants asks for. Returns 0 or -errno, with @why as above. */
+int snapshot_take(const struct ledger_file *file, unsigned wants,
+		  struct snapshot *snapshot, const char **why);
+void snapshot_free(struct snapshot *snapshot);
+
+/* Sums over all slots: of listener @listener, of counter @counter. */
+uint64_t snapshot_counter(const struct snapshot *snapshot, size_t listener,
+			  enum counter counter);
+/* The same over all listeners, LEDGER_FORMER included. */
+uint64_t snapshot_total(const struct snapshot *snapshot,
+			enum counter counter);
+
+#endif
