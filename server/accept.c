@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * accept.c - connections from the shared listening sockets
+ *
+ * All workers wait on the same sockets, with EPOLLEXCLUSIVE, so that one
+ * connection wakes one of them. Linux tends to wake the first waiter over and
+ * over: a worker that holds more than its share, as the ledger shows, takes
+ * itself out of the queue of waiters and stands in line again at its end.
+ */
+#include "server/accept.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "server/conn.h"
+#include "server/crash.h"
+#include "server/tally.h"
+
+/* How many more than the least loaded worker is more than one's share. */
+#define BALANCE_SLACK 4U
+
+/* An accept that failed for want of something is not tried again at once. */
+#define REST_NS (100 * NS_PER_MS)
+
+static enum transport transport_of(const struct worker *w, uint32_t listener)
+{
+	return w->listeners[listener - 1].addr.transport;
+}
+
+static int watch_listener(struct worker *w, uint32_t listener)
+{
+	bool is_udp = transport_of(w, listener) == TRANSPORT_UDP;
+	enum watch_kind kind = is_udp ? WATCH_DATAGRAM : WATCH_LISTENER;
+	struct epoll_event ev = {
+		.events = EPOLLIN | EPOLLEXCLUSIVE,
+		.data.u64 = watch_data(kind, listener, 0),
+	};
+
+	if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD,
+		      w->listeners[listener - 1].fd, &ev) < 0)
+		return -errno;
+	return 0;
+}
+
+static void unwatch_listener(struct worker *w, uint32_t listener)
+{
+	/* it may rest, and be out of the set already */
+	(void)epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL,
+			w->listeners[listener - 1].fd, NULL);
+}
+
+int accept_watch(struct worker *w)
+{
+	int err = 0;
+
+	for (uint32_t l = 1; !err && l <= w->post->n_listeners; l++)
+		err = watch_listener(w, l);
+	return err;
+}
+
+/* The connection waits in the queue meanwhile; nothing is lost, nobody spins */
+static void begin_rest(struct worker *w, uint32_t listener)
+{
+	w->rests[listener].until_ns = w->now_ns + REST_NS;
+	w->n_resting++;
+}
+
+/* ---- balance ---- */
+
+static uint32_t least_open(const struct worker *w)
+{
+	const struct ledger_view *view = &w->post->view;
+	const struct ledger_slot *slots =
+		(const void *)(view->base + view->shape.slots_offset);
+	uint32_t least = UINT32_MAX;
+
+	for (unsigned s = 0; s < view->shape.n_slots; s++) {
+		const struct ledger_head *head = ledger_view_head(view, s);
+
+		if (!ledger_get(slots[s].is_used))
+			break; /* slots are taken in order */
+		if (ledger_get(head->state) == WORKER_SERVING)
+			least = (uint32_t)min_u64(least,
+						  ledger_get(head->n_open));
+	}
+	return least;
+}
+
+static void balance(struct worker *w, uint32_t listener)
+{
+	uint32_t least = least_open(w);
+
+	if (least == UINT32_MAX ||
+	    ledger_get(w->head->n_open) <= least + BALANCE_SLACK)
+		return;
+	unwatch_listener(w, listener);
+	if (watch_listener(w, listener) < 0)
+		begin_rest(w, listener);
+}
+
+/* ---- one accept ---- */
+
+static void refuse(struct worker *w, uint32_t listener, int fd)
+{
+	const struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+	tally_accept_refused(w, listener, REFUSE_FULL);
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+	CRASH_POINT(REFUSE_CLOSED);
+}
+
+/* Gives @fd its row; returns it, or -1 when the ledger is full. */
+static int64_t take(struct worker *w, uint32_t listener, int fd,
+		    const struct sockaddr_storage *peer, socklen_t peer_len)
+{
+	uint32_t row;
+
+	if (!w->n_free) {
+		refuse(w, listener, fd);
+		return -1;
+	}
+	row = w->free_rows[w->n_free - 1];
+	ledger_set(w->head->accept_row, row + 1);
+	CRASH_POINT(ROW_CHOSEN);
+	conn_open(w, row, listener, fd, peer, peer_len);
+	w->n_free--;
+	tally_accept_taken(w, listener);
+	return row;
+}
+
+static bool is_shortage(int err)
+{
+	return err == EMFILE || err == ENFILE || err == ENOBUFS ||
+	       err == ENOMEM;
+}
+
+static void rest(struct worker *w, uint32_t listener, int err)
+{
+	struct rest *rest = &w->rests[listener];
+	ledger_count_t *errors =
+		tally_counter(w, listener, COUNTER_ACCEPT_ERRORS);
+
+	ledger_add(*errors, 1);
+	ledger_add(w->head->n_rests, 1);
+	unwatch_listener(w, listener);
+	begin_rest(w, listener);
+	if (rest->is_logged)
+		return;
+	rest->is_logged = true;
+	log_warning("worker %u: accept on %s: %s; trying again every 100 ms",
+		    w->post->slot, worker_listen(w, listener)->name,
+		    strerror(err));
+}
+
+/* Takes one connection; returns whether there was one. */
+static bool accept_one(struct worker *w, uint32_t listener)
+{
+	struct sockaddr_storage peer;
+	socklen_t peer_len = sizeof(peer);
+	int64_t row = -1;
+	int fd, err;
+
+	tally_accept_begin(w, listener);
+	fd = accept4(w->listeners[listener - 1].fd, (struct sockaddr *)&peer,
+		     &peer_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	err = fd < 0 ? errno : 0;
+	CRASH_POINT(ACCEPTED);
+	if (!err)
+		row = take(w, listener, fd, &peer, peer_len);
+	tally_accept_done(w);
+	if (is_shortage(err))
+		rest(w, listener, err);
+	if (err)
+		return false;
+	w->rests[listener].is_logged = false;
+	if (row >= 0)
+		conn_start(w, (uint32_t)row);
+	return true;
+}
+
+void accept_event(struct worker *w, uint32_t listener)
+{
+	if (!accept_one(w, listener)) {
+		ledger_add(w->head->empty_wakeups, 1);
+		return;
+	}
+	balance(w, listener);
+}
+
+static void end_rest(struct worker *w, uint32_t listener)
+{
+	struct rest *rest = &w->rests[listener];
+
+	if (watch_listener(w, listener) < 0) {
+		rest->until_ns = w->now_ns + REST_NS;
+		return;
+	}
+	rest->until_ns = 0;
+	w->n_resting--;
+}
+
+void accept_tick(struct worker *w)
+{
+	for (uint32_t l = 1; l <= w->post->n_listeners; l++) {
+		struct rest *rest = &w->rests[l];
+
+		if (transport_of(w, l) == TRANSPORT_UDP)
+			continue;
+		if (!rest->until_ns)
+			(void)accept_one(w, l);
+		else if (rest->until_ns <= w->now_ns)
+			end_rest(w, l);
+	}
+}
+
+void accept_stop(struct worker *w)
+{
+	for (uint32_t l = 1; l <= w->post->n_listeners; l++) {
+		if (transport_of(w, l) != TRANSPORT_UDP)
+			while (accept_one(w, l))
+				continue;
+		unwatch_listener(w, l);
+		w->rests[l] = (struct rest){0};
+	}
+	w->n_resting = 0;
+}
+
+/* ---- after a death ---- */
+
+static void adopt(struct worker *w, uint32_t listener, int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t peer_len = sizeof(peer);
+
+	if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) < 0)
+		peer_len = 0; /* it has gone already: the row will show - */
+	(void)take(w, listener, fd, &peer, peer_len);
+}
+
+void accept_resume(struct worker *w, int fd)
+{
+	uint32_t listener = ledger_get(w->head->accept_listener);
+	uint32_t row = ledger_get(w->head->accept_row);
+
+	if (!listener)
+		return;
+	if (fd >= 0)
+		adopt(w, listener, fd);
+	else if (row && ledger_get(w->rows[row - 1].state) != ROW_FREE)
+		tally_accept_taken(w, listener);
+	tally_accept_done(w);
+}

@@ -1,0 +1,936 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * conn.c - one stream connection: its turns, from accept to close
+ *
+ * A turn, and what a successor finds if we die in it:
+ *
+ *     tally_turn_begin    the row is in hand
+ *     receive             the kernel knows how much we took; it lies in the
+ *                         scratch or behind the input that was kept
+ *     handler             works on spare copies; runs again
+ *     commit              one store: consumed, produced, state, places
+ *     send                the kernel knows how much it took
+ *     tally_turn_end      totals are right, no row in hand
+ *
+ * A handler runs only when all earlier output was taken by the kernel. So at
+ * any time a connection has either output to write or input to read, and
+ * backpressure needs no rule of its own.
+ */
+#include "server/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/seqlock.h"
+#include "server/crash.h"
+#include "server/transport.h"
+
+/* How long a connection that we ended may take to end its own side. */
+#define LINGER_NS (5 * NS_PER_S)
+
+/* Rounds of output that one turn may make before others have theirs. */
+#define ROUNDS_MAX 8
+
+#define INPUT_ROOM_MIN 4096U
+
+/* A record's plain copy. */
+struct record {
+	uint64_t consumed, produced, messages;
+	uint32_t in_offset, in_bytes, out_offset, out_bytes, flags;
+};
+
+static struct record record_load(struct ledger_row *r)
+{
+	const struct ledger_record *from = row_record(r);
+
+	return (struct record){
+		.consumed = ledger_get(from->consumed),
+		.produced = ledger_get(from->produced),
+		.messages = ledger_get(from->messages),
+		.in_offset = ledger_get(from->in_offset),
+		.in_bytes = ledger_get(from->in_bytes),
+		.out_offset = ledger_get(from->out_offset),
+		.out_bytes = ledger_get(from->out_bytes),
+		.flags = ledger_get(from->flags),
+	};
+}
+
+static const struct service *service_of(const struct worker *w, uint32_t row)
+{
+	return worker_listen(w, w->conns[row].listener)->service;
+}
+
+static uint32_t copy_in_force(const struct worker *w, uint32_t row)
+{
+	return ledger_get(w->rows[row].valid) & 1;
+}
+
+/* The spare copy of a row's state, made equal to the one in force. */
+static void *state_spare(struct worker *w, uint32_t row)
+{
+	size_t bytes = service_of(w, row)->state_bytes;
+	uint32_t copy = copy_in_force(w, row);
+	uint8_t *spare = vault_state(w->vault, row, !copy);
+
+	if (bytes)
+		memcpy(spare, vault_state(w->vault, row, copy), bytes);
+	return spare;
+}
+
+/* Writes the spare record, and makes it and the spare state the valid ones. */
+static void record_commit(struct worker *w, uint32_t row,
+			  const struct record *from)
+{
+	struct ledger_row *r = &w->rows[row];
+	uint32_t valid = ledger_get(r->valid);
+	struct ledger_record *to = &r->record[(valid + 1) & 1];
+
+	ledger_set(to->consumed, from->consumed);
+	ledger_set(to->produced, from->produced);
+	ledger_set(to->messages, from->messages);
+	ledger_set(to->in_offset, from->in_offset);
+	ledger_set(to->in_bytes, from->in_bytes);
+	ledger_set(to->out_offset, from->out_offset);
+	ledger_set(to->out_bytes, from->out_bytes);
+	ledger_set(to->flags, from->flags);
+	CRASH_POINT(RECORD_WRITTEN);
+	/* release: the commit; pairs with whoever reads the record next */
+	atomic_store_explicit(&r->valid, valid + 1, memory_order_release);
+	CRASH_POINT(COMMITTED);
+}
+
+/* The same when only places changed: the state goes along as it is. */
+static void record_move(struct worker *w, uint32_t row,
+			const struct record *from)
+{
+	(void)state_spare(w, row);
+	record_commit(w, row, from);
+}
+
+static void set_state(struct worker *w, uint32_t row, enum row_state state)
+{
+	ledger_set(w->rows[row].state, state);
+}
+
+/* Watches for @events; a system call only when that is a change. */
+static void watch(struct worker *w, uint32_t row, uint32_t events)
+{
+	struct conn *c = &w->conns[row];
+	struct epoll_event ev = {
+		.events = events,
+		.data.u64 = watch_data(WATCH_CONN, row, c->serial),
+	};
+
+	if (c->events == events)
+		return;
+	/* cannot fail: the descriptor is in the set, the memory is there */
+	if (epoll_ctl(w->epoll_fd, EPOLL_CTL_MOD, c->fd, &ev) == 0)
+		c->events = events;
+}
+
+/* ---- deadlines ---- */
+
+static uint64_t later(uint64_t from_ns, uint64_t after_ns)
+{
+	return after_ns > UINT64_MAX - from_ns ? UINT64_MAX : from_ns + after_ns;
+}
+
+/* When it must be looked at, and why it would end then. */
+static uint64_t deadline_of(struct worker *w, uint32_t row,
+			    enum close_reason *reason)
+{
+	const struct listen_config *lc =
+		worker_listen(w, w->conns[row].listener);
+	struct ledger_row *r = &w->rows[row];
+	uint64_t active = ledger_get(r->active_mono_ns);
+	uint64_t idle = later(active, lc->idle_timeout_ns);
+	uint64_t end = later(r->opened_mono_ns, lc->lifetime_ns);
+
+	if (ledger_get(r->state) == ROW_LINGERING)
+		idle = min_u64(idle, later(active, LINGER_NS));
+	*reason = end < idle ? CLOSE_LIFETIME : CLOSE_IDLE;
+	return min_u64(idle, end);
+}
+
+static void set_deadline(struct worker *w, uint32_t row)
+{
+	enum close_reason reason;
+	uint64_t deadline_ns = deadline_of(w, row, &reason);
+
+	if (deadline_ns != UINT64_MAX)
+		wheel_set(&w->wheel, row, deadline_ns);
+}
+
+void conn_look(struct worker *w, uint32_t row)
+{
+	enum close_reason reason;
+	uint64_t deadline_ns = deadline_of(w, row, &reason);
+
+	if (deadline_ns > w->now_ns)
+		wheel_set(&w->wheel, row, deadline_ns);
+	else
+		conn_end(w, row, reason);
+}
+
+/* ---- opening ---- */
+
+static void addr_to_ledger(const struct sockaddr_storage *from, socklen_t len,
+			   struct ledger_addr *to)
+{
+	const struct sockaddr_in *in = (const void *)from;
+	const struct sockaddr_in6 *in6 = (const void *)from;
+
+	*to = (struct ledger_addr){0};
+	if (len < sizeof(sa_family_t))
+		return;
+	to->family = from->ss_family;
+	if (to->family == AF_INET) {
+		to->port = ntohs(in->sin_port);
+		memcpy(to->ip, &in->sin_addr, 4);
+	} else if (to->family == AF_INET6) {
+		to->port = ntohs(in6->sin6_port);
+		to->scope = in6->sin6_scope_id;
+		memcpy(to->ip, &in6->sin6_addr, 16);
+	}
+}
+
+/* A unix peer has no address of its own; it has a pid and a uid. */
+static void peer_to_ledger(int fd, const struct sockaddr_storage *peer,
+			   socklen_t len, struct ledger_addr *to)
+{
+	struct ucred cred;
+	socklen_t cred_len = sizeof(cred);
+
+	addr_to_ledger(peer, len, to);
+	if (to->family != AF_UNIX)
+		return;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) < 0)
+		return;
+	to->scope = (uint32_t)cred.pid;
+	memcpy(to->ip, &cred.uid, sizeof(cred.uid));
+}
+
+/* Whom the client called: known already, unless we listen on a wildcard. */
+static void local_to_ledger(int fd, const struct addr_socket *listener,
+			    struct ledger_addr *to)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (addr_is_wildcard(listener) &&
+	    getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
+		addr_to_ledger(&ss, len, to);
+	else
+		addr_to_ledger(&listener->u.storage, listener->len, to);
+}
+
+static uint64_t next_id(struct worker *w)
+{
+	uint64_t id = ledger_get(w->head->next_id);
+
+	/* before it is used: a death may skip one, never use one twice */
+	ledger_set(w->head->next_id, id + (LEDGER_MAX_SLOTS));
+	return id;
+}
+
+static void fill_identity(struct worker *w, struct ledger_row *r,
+			  uint32_t listener, int fd,
+			  const struct sockaddr_storage *peer,
+			  socklen_t peer_len)
+{
+	struct ledger_addr from, to;
+	uint64_t id = next_id(w), cookie = 0, real_ns = clock_real_ns();
+	socklen_t len = sizeof(cookie);
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
+	peer_to_ledger(fd, peer, peer_len, &from);
+	local_to_ledger(fd, &w->listeners[listener - 1].addr, &to);
+
+	seq_write_begin(&r->seq);
+	r->fd = fd;
+	r->id = id;
+	r->cookie = cookie;
+	r->opened_mono_ns = w->now_ns;
+	r->opened_real_ns = real_ns;
+	r->listener = listener;
+	r->peer = from;
+	r->local = to;
+	seq_write_end(&r->seq);
+}
+
+static void clear_record(struct worker *w, uint32_t row, size_t state_bytes)
+{
+	struct ledger_row *r = &w->rows[row];
+	struct ledger_record *record = &r->record[0];
+
+	ledger_set(record->consumed, 0);
+	ledger_set(record->produced, 0);
+	ledger_set(record->messages, 0);
+	ledger_set(record->in_bytes, 0);
+	ledger_set(record->out_bytes, 0);
+	ledger_set(record->flags, 0);
+	ledger_set(r->valid, 0);
+	ledger_set(r->sent, 0);
+	ledger_set(r->active_mono_ns, w->now_ns);
+	if (state_bytes)
+		memset(vault_state(w->vault, row, 0), 0, state_bytes);
+}
+
+void conn_open(struct worker *w, uint32_t row, uint32_t listener, int fd,
+	       const struct sockaddr_storage *peer, socklen_t peer_len)
+{
+	struct ledger_row *r = &w->rows[row];
+
+	if (ledger_get(w->head->rows_high) <= row)
+		ledger_set(w->head->rows_high, row + 1);
+	fill_identity(w, r, listener, fd, peer, peer_len);
+	clear_record(w, row, worker_listen(w, listener)->service->state_bytes);
+	CRASH_POINT(ROW_FILLED);
+	/* release: from here on it is a connection, whole in all its parts */
+	atomic_store_explicit(&r->state, ROW_READING, memory_order_release);
+	CRASH_POINT(ROW_OPEN);
+	conn_attach(w, row);
+}
+
+void conn_attach(struct worker *w, uint32_t row)
+{
+	struct ledger_row *r = &w->rows[row];
+	struct record record = record_load(r);
+	struct conn *c = &w->conns[row];
+
+	c->fd = r->fd;
+	c->serial = (uint32_t)(r->id / LEDGER_MAX_SLOTS) & 0xfffffff;
+	c->events = 0;
+	c->listener = (uint16_t)r->listener;
+	c->in_room = record.in_bytes; /* no more than is certain */
+	ledger_set(w->head->n_open, ledger_get(w->head->n_open) + 1);
+}
+
+/* ---- closing ---- */
+
+/* Ends that the peer must not take for an orderly one. */
+static bool is_abortive(enum close_reason reason)
+{
+	return reason == CLOSE_KILLED || reason == CLOSE_LIMIT ||
+	       reason == CLOSE_PROTOCOL || reason == CLOSE_CRASH ||
+	       reason == CLOSE_ERROR;
+}
+
+static void list_closed(struct worker *w, struct ledger_row *r,
+			enum close_reason reason)
+{
+	struct ledger_closed *entry = tally_close_entry(w);
+	struct record record = record_load(r);
+	uint64_t real_ns = clock_real_ns();
+
+	seq_write_begin(&entry->seq);
+	entry->reason = reason;
+	entry->id = r->id;
+	entry->closed_real_ns = real_ns;
+	entry->duration_ns = w->now_ns - r->opened_mono_ns;
+	entry->bytes_in = record.consumed;
+	entry->bytes_out = ledger_get(r->sent);
+	entry->messages = record.messages;
+	entry->listener = r->listener;
+	entry->peer = r->peer;
+	entry->local = r->local;
+	seq_write_end(&entry->seq);
+	CRASH_POINT(CLOSE_LISTED);
+}
+
+static void give_back_pages(struct worker *w, struct ledger_row *r)
+{
+	struct record record = record_load(r);
+
+	vault_free(w->vault, record.in_offset, record.in_bytes);
+	if (record.produced != ledger_get(r->sent))
+		vault_free(w->vault, record.out_offset, record.out_bytes);
+}
+
+static void close_socket(int fd, enum close_reason reason)
+{
+	const struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+	if (fd < 0)
+		return;
+	if (is_abortive(reason)) /* at worst it is an orderly close */
+		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+}
+
+/*
+ * The second half of a close: from the mark in the row to the free row. It
+ * may be done again from its start, and comes to the same. It is counted
+ * before the socket is closed: who sees the end finds it in the totals.
+ */
+static void close_marked(struct worker *w, uint32_t row)
+{
+	struct ledger_row *r = &w->rows[row];
+	struct conn *c = &w->conns[row];
+	enum close_reason reason = ledger_get(r->reason);
+
+	list_closed(w, r, reason);
+	tally_close_apply(w, c->listener, reason);
+	give_back_pages(w, r);
+	wheel_clear(&w->wheel, row);
+	close_socket(c->fd, reason);
+	CRASH_POINT(CLOSE_CLOSED);
+	/* release: nothing of it is left but the row itself */
+	atomic_store_explicit(&r->state, ROW_FREE, memory_order_release);
+	CRASH_POINT(CLOSE_FREED);
+	c->serial = UINT32_MAX; /* no event of it is taken any more */
+	w->free_rows[w->n_free++] = row;
+	ledger_set(w->head->n_open, ledger_get(w->head->n_open) - 1);
+	tally_turn_end(w);
+}
+
+/* Ends the connection whose row is in hand, and the turn. */
+static void close_in_turn(struct worker *w, uint32_t row,
+			  enum close_reason reason)
+{
+	struct ledger_row *r = &w->rows[row];
+
+	tally_step(w, STEP_CLOSE);
+	tally_settle(w, row);
+	tally_close_journal(w, w->conns[row].listener, reason);
+	ledger_set(r->reason, reason);
+	/* release: the mark; a successor goes on from here */
+	atomic_store_explicit(&r->state, ROW_CLOSING, memory_order_release);
+	CRASH_POINT(CLOSE_MARKED);
+	close_marked(w, row);
+}
+
+static void turn_begin(struct worker *w, uint32_t row)
+{
+	transport_turn_begin(w, row);
+	tally_turn_begin(w, row);
+}
+
+static void turn_end(struct worker *w, uint32_t row)
+{
+	tally_settle(w, row);
+	CRASH_POINT(SETTLED);
+	tally_turn_end(w);
+}
+
+void conn_end(struct worker *w, uint32_t row, enum close_reason reason)
+{
+	turn_begin(w, row);
+	close_in_turn(w, row, reason);
+}
+
+static enum close_reason reason_of_errno(ssize_t err)
+{
+	return err == -ENOBUFS || err == -ENOMEM ? CLOSE_ERROR : CLOSE_RESET;
+}
+
+/* ---- output ---- */
+
+/* What the next steps of a turn answer. */
+enum progress {
+	GONE,    /* it was closed, and the turn ended with it */
+	BLOCKED, /* it waits for the kernel to take output */
+	CLEAR,   /* all output was taken */
+};
+
+/* Keeps the last @pending bytes of the output, which lie in the scratch. */
+static bool stash_output(struct worker *w, uint32_t row,
+			 struct record *record, uint64_t pending)
+{
+	uint32_t from = record->out_offset + record->out_bytes -
+			(uint32_t)pending;
+	uint32_t to = vault_alloc(w->vault, pending);
+
+	if (to == VAULT_NONE)
+		return false;
+	memcpy(vault_at(w->vault, to), vault_at(w->vault, from), pending);
+	CRASH_POINT(OUTPUT_STASHED);
+	record->out_offset = to;
+	record->out_bytes = (uint32_t)pending;
+	record_move(w, row, record);
+	CRASH_POINT(OUTPUT_MOVED);
+	return true;
+}
+
+static enum progress wait_writable(struct worker *w, uint32_t row)
+{
+	set_state(w, row, ROW_WRITING);
+	watch(w, row, EPOLLOUT);
+	return BLOCKED;
+}
+
+/* Gives the kernel what it takes of the output that waits. */
+static enum progress send_pending(struct worker *w, uint32_t row)
+{
+	struct ledger_row *r = &w->rows[row];
+	struct record record = record_load(r);
+	uint64_t sent = ledger_get(r->sent);
+	uint64_t pending = record.produced - sent;
+	bool is_buffer;
+	ssize_t n;
+
+	if (!pending)
+		return CLEAR;
+	is_buffer = vault_is_buffer(w->vault, record.out_offset,
+				    record.out_bytes);
+	n = transport_send(w, row,
+			   vault_at(w->vault, record.out_offset +
+						      record.out_bytes -
+						      (uint32_t)pending),
+			   pending);
+	CRASH_POINT(SENT);
+	if (n < 0 && n != -EAGAIN && n != -EINTR) {
+		close_in_turn(w, row, reason_of_errno(n));
+		return GONE;
+	}
+	if (n > 0) {
+		ledger_set(r->sent, sent + (uint64_t)n);
+		ledger_set(r->active_mono_ns, w->now_ns);
+		CRASH_POINT(SENT_NOTED);
+		pending -= (uint64_t)n;
+	}
+	if (!pending && is_buffer) {
+		vault_free(w->vault, record.out_offset, record.out_bytes);
+		CRASH_POINT(OUTPUT_DONE);
+	}
+	if (!pending)
+		return CLEAR;
+	if (!is_buffer && !stash_output(w, row, &record, pending)) {
+		close_in_turn(w, row, CLOSE_LIMIT);
+		return GONE;
+	}
+	return wait_writable(w, row);
+}
+
+/* All is said: our FIN, and then the peer's, unless that is in already. */
+static enum progress finish(struct worker *w, uint32_t row, uint32_t flags)
+{
+	if (flags & RECORD_EOF) {
+		close_in_turn(w, row, CLOSE_EOF);
+		return GONE;
+	}
+	/* not close(): input that is unread, or still to come, would make
+	   the kernel reset the connection, and lose the end of our answer */
+	(void)shutdown(w->conns[row].fd, SHUT_WR); /* dead: recv will say so */
+	set_state(w, row, ROW_LINGERING);
+	CRASH_POINT(FIN_SENT);
+	set_deadline(w, row);
+	watch(w, row, EPOLLIN);
+	return CLEAR;
+}
+
+/* ---- input ---- */
+
+/* Where the next input goes: behind what was kept, or to the scratch. */
+struct input_room {
+	uint32_t offset;
+	size_t bytes;
+};
+
+/* A larger buffer for the input that was kept; the old one is given back. */
+static bool grow_input(struct worker *w, uint32_t row, struct record *record)
+{
+	struct conn *c = &w->conns[row];
+	struct record old = *record;
+	uint32_t room = (uint32_t)round_up(2ULL * old.in_bytes, INPUT_ROOM_MIN);
+	uint32_t to;
+
+	room = (uint32_t)min_u64(room, SERVICE_INPUT_MAX_BYTES);
+	if (room <= old.in_bytes)
+		return false;
+	to = vault_alloc(w->vault, room);
+	if (to == VAULT_NONE)
+		return false;
+	memcpy(vault_at(w->vault, to), vault_at(w->vault, old.in_offset),
+	       old.in_bytes);
+	record->in_offset = to;
+	record_move(w, row, record);
+	CRASH_POINT(INPUT_MOVED);
+	vault_free(w->vault, old.in_offset, max_u64(c->in_room, old.in_bytes));
+	c->in_room = room;
+	return true;
+}
+
+static bool find_room(struct worker *w, uint32_t row, struct record *record,
+		      struct input_room *room)
+{
+	struct conn *c = &w->conns[row];
+
+	if (!record->in_bytes) {
+		room->offset = w->vault->scratch_in;
+		room->bytes = VAULT_SCRATCH_IN_BYTES;
+		return true;
+	}
+	if (c->in_room <= record->in_bytes && !grow_input(w, row, record))
+		return false;
+	room->offset = record->in_offset + record->in_bytes;
+	room->bytes = c->in_room - record->in_bytes;
+	return true;
+}
+
+/*
+ * Keeps what the service has not consumed. From the scratch it is copied to a
+ * buffer; in a buffer it stays where it is.
+ */
+static bool stash_input(struct worker *w, uint32_t row, uint32_t from,
+			uint32_t left, struct record *record)
+{
+	struct conn *c = &w->conns[row];
+	uint32_t to = from;
+
+	if (left && !vault_is_buffer(w->vault, from, left)) {
+		c->in_room = (uint32_t)round_up(left + 1, INPUT_ROOM_MIN);
+		to = vault_alloc(w->vault, c->in_room);
+		if (to == VAULT_NONE)
+			return false;
+		memcpy(vault_at(w->vault, to), vault_at(w->vault, from), left);
+		CRASH_POINT(INPUT_STASHED);
+	}
+	record->in_offset = left ? to : VAULT_NONE;
+	record->in_bytes = left;
+	return true;
+}
+
+/*
+ * Pages that a commit has left behind: all of the old input buffer, or those
+ * of it that lie wholly before what is left.
+ */
+static void give_back_input(struct worker *w, uint32_t row,
+			    const struct record *old, const struct record *now,
+			    uint32_t had_bytes)
+{
+	struct conn *c = &w->conns[row];
+	uint32_t gone, first;
+
+	if (!old->in_bytes)
+		return;
+	if (!now->in_bytes) {
+		vault_free(w->vault, old->in_offset,
+			   max_u64(c->in_room, had_bytes));
+		c->in_room = 0;
+		return;
+	}
+	gone = now->in_offset - old->in_offset;
+	c->in_room = gone < c->in_room ? c->in_room - gone : 0;
+	first = now->in_offset / VAULT_PAGE_BYTES * VAULT_PAGE_BYTES;
+	if (first > old->in_offset)
+		vault_free(w->vault, old->in_offset, first - old->in_offset);
+}
+
+static uint32_t flags_of(enum verdict verdict, const struct turn *turn,
+			 uint32_t old_flags)
+{
+	uint32_t flags = old_flags & ~(uint32_t)RECORD_AGAIN;
+
+	flags |= RECORD_OPENED;
+	if (turn->is_eof)
+		flags |= RECORD_EOF;
+	if (verdict == VERDICT_AGAIN)
+		flags |= RECORD_AGAIN;
+	/* nothing more can come, so a service that waits for it is done */
+	else if (verdict == VERDICT_CLOSE || turn->is_eof)
+		flags |= RECORD_CLOSE;
+	return flags;
+}
+
+typedef enum verdict handler_fn(struct turn *turn);
+
+/*
+ * In place, the output is the input as it lies in the scratch. Input that lies
+ * in a buffer will be given back, so its echo is copied.
+ */
+static void place_output(struct worker *w, struct turn *turn, uint32_t in_at,
+			 struct record *record)
+{
+	record->out_offset = w->vault->scratch_out;
+	record->out_bytes = (uint32_t)turn->out_bytes;
+	record->produced += turn->out_bytes;
+	if (!turn->is_in_place)
+		return;
+	if (in_at == w->vault->scratch_in)
+		record->out_offset = in_at;
+	else
+		memcpy(turn->out, turn->in, turn->out_bytes);
+}
+
+/* Makes what the handler has said the connection's new record. */
+static bool commit_turn(struct worker *w, uint32_t row,
+			const struct record *old, struct turn *turn,
+			uint32_t in_at, enum verdict verdict)
+{
+	struct record now = *old;
+	uint32_t left = (uint32_t)(turn->in_bytes - turn->consumed);
+
+	now.consumed += turn->consumed;
+	now.messages += turn->consumed > 0;
+	now.flags = flags_of(verdict, turn, old->flags);
+	place_output(w, turn, in_at, &now);
+	if (!stash_input(w, row, in_at + (uint32_t)turn->consumed, left, &now))
+		return false;
+	record_commit(w, row, &now);
+	give_back_input(w, row, old, &now, (uint32_t)turn->in_bytes);
+	return true;
+}
+
+/*
+ * Lets the service look at the input, of which @fresh bytes are new, and
+ * commits what it says. GONE if that ended the connection.
+ */
+static enum progress handle(struct worker *w, uint32_t row, handler_fn *handler,
+			    size_t fresh, bool is_eof)
+{
+	struct record old = record_load(&w->rows[row]);
+	uint32_t in_at = old.in_bytes ? old.in_offset : w->vault->scratch_in;
+	struct turn turn = {
+		.in = vault_at(w->vault, in_at),
+		.in_bytes = old.in_bytes + fresh,
+		.is_eof = is_eof || old.flags & RECORD_EOF,
+		.state = state_spare(w, row),
+		.produced = old.produced,
+		.out = vault_at(w->vault, w->vault->scratch_out),
+		.out_room = VAULT_SCRATCH_OUT_BYTES,
+	};
+	enum verdict verdict;
+
+	tally_step(w, STEP_HANDLER);
+	verdict = handler(&turn);
+	assert(turn.consumed <= turn.in_bytes);
+	assert(!turn.is_in_place || turn.out_bytes <= turn.in_bytes);
+	tally_step(w, STEP_SEND);
+	CRASH_POINT(HANDLED);
+	w->n_turns++;
+	if (verdict == VERDICT_RESET) {
+		close_in_turn(w, row, CLOSE_PROTOCOL);
+		return GONE;
+	}
+	if (!commit_turn(w, row, &old, &turn, in_at, verdict)) {
+		close_in_turn(w, row, CLOSE_LIMIT);
+		return GONE;
+	}
+	return CLEAR;
+}
+
+/*
+ * Sends what there is, and lets a service that wants it make more, until the
+ * kernel takes no more, all is said, or others must have their turn.
+ */
+static enum progress flush(struct worker *w, uint32_t row)
+{
+	enum progress progress;
+	uint32_t flags;
+
+	for (int round = 0;; round++) {
+		progress = send_pending(w, row);
+		if (progress != CLEAR)
+			return progress;
+		flags = ledger_get(row_record(&w->rows[row])->flags);
+		if (flags & RECORD_CLOSE)
+			return finish(w, row, flags);
+		if (!(flags & RECORD_AGAIN))
+			break;
+		if (round == ROUNDS_MAX)
+			return wait_writable(w, row);
+		progress = handle(w, row, service_of(w, row)->ready, 0, false);
+		if (progress == GONE)
+			return GONE;
+	}
+	set_state(w, row, ROW_READING);
+	watch(w, row, EPOLLIN);
+	return CLEAR;
+}
+
+static enum progress serve(struct worker *w, uint32_t row, size_t fresh,
+			   bool is_eof)
+{
+	const struct service *service = service_of(w, row);
+
+	if (handle(w, row, service->input, fresh, is_eof) == GONE)
+		return GONE;
+	return flush(w, row);
+}
+
+/* ---- turns, by what the connection is doing ---- */
+
+static enum progress turn_reading(struct worker *w, uint32_t row)
+{
+	struct record record = record_load(&w->rows[row]);
+	struct input_room room;
+	ssize_t n;
+
+	if (!find_room(w, row, &record, &room)) {
+		close_in_turn(w, row, CLOSE_LIMIT);
+		return GONE;
+	}
+	n = transport_receive(w, row, vault_at(w->vault, room.offset),
+			      room.bytes);
+	CRASH_POINT(RECEIVED);
+	if (n == -EAGAIN || n == -EINTR)
+		return CLEAR;
+	if (n < 0) {
+		close_in_turn(w, row, reason_of_errno(n));
+		return GONE;
+	}
+	ledger_set(w->rows[row].active_mono_ns, w->now_ns);
+	return serve(w, row, (size_t)n, n == 0);
+}
+
+static enum progress turn_writing(struct worker *w, uint32_t row)
+{
+	return flush(w, row);
+}
+
+/* What comes after our FIN is not for the service; we wait for the end. */
+static enum progress turn_lingering(struct worker *w, uint32_t row)
+{
+	ssize_t n = transport_receive(w, row,
+				      vault_at(w->vault, w->vault->scratch_in),
+				      VAULT_SCRATCH_IN_BYTES);
+
+	if (n > 0 || n == -EAGAIN || n == -EINTR)
+		return CLEAR;
+	close_in_turn(w, row, n == 0 ? CLOSE_EOF : CLOSE_RESET);
+	return GONE;
+}
+
+typedef enum progress turn_fn(struct worker *w, uint32_t row);
+
+static turn_fn *const turns[ROW_STATES] = {
+	[ROW_READING] = turn_reading,
+	[ROW_WRITING] = turn_writing,
+	[ROW_LINGERING] = turn_lingering,
+};
+
+void conn_event(struct worker *w, uint32_t row, uint32_t serial)
+{
+	turn_fn *turn;
+
+	if (w->conns[row].serial != serial)
+		return; /* of a connection that an earlier event ended */
+	turn = turns[ledger_get(w->rows[row].state)];
+	turn_begin(w, row);
+	if (turn(w, row) != GONE)
+		turn_end(w, row);
+}
+
+/* ---- starting and resuming ---- */
+
+static uint32_t events_of(enum row_state state)
+{
+	return state == ROW_WRITING ? EPOLLOUT : EPOLLIN;
+}
+
+static bool wants_open(struct worker *w, uint32_t row)
+{
+	return service_of(w, row)->open &&
+	       !(ledger_get(row_record(&w->rows[row])->flags) & RECORD_OPENED);
+}
+
+bool conn_watch(struct worker *w, uint32_t row)
+{
+	struct conn *c = &w->conns[row];
+	uint32_t events = events_of(ledger_get(w->rows[row].state));
+	struct epoll_event ev = {
+		.events = events,
+		.data.u64 = watch_data(WATCH_CONN, row, c->serial),
+	};
+
+	if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, c->fd, &ev) < 0)
+		return false;
+	c->events = events;
+	CRASH_POINT(WATCHED);
+	set_deadline(w, row);
+	return true;
+}
+
+void conn_greet(struct worker *w, uint32_t row)
+{
+	if (!wants_open(w, row))
+		return;
+	turn_begin(w, row);
+	if (handle(w, row, service_of(w, row)->open, 0, false) != GONE &&
+	    flush(w, row) != GONE)
+		turn_end(w, row);
+}
+
+void conn_start(struct worker *w, uint32_t row)
+{
+	if (conn_watch(w, row))
+		conn_greet(w, row);
+	else
+		conn_end(w, row, CLOSE_ERROR); /* no memory to watch it */
+}
+
+void conn_take_pages(struct worker *w, uint32_t row)
+{
+	struct ledger_row *r = &w->rows[row];
+	struct record record = record_load(r);
+
+	vault_take_pages(w->vault, record.in_offset, record.in_bytes);
+	if (record.produced != ledger_get(r->sent))
+		vault_take_pages(w->vault, record.out_offset,
+				 record.out_bytes);
+}
+
+/* Fresh input behind kept input lies in pages that no record tells of yet. */
+static void take_fresh(struct worker *w, uint32_t row,
+		       const struct record *record, uint32_t fresh)
+{
+	if (!record->in_bytes)
+		return;
+	w->conns[row].in_room = record->in_bytes + fresh;
+	vault_take_pages(w->vault, record->in_offset,
+			 record->in_bytes + fresh);
+}
+
+/*
+ * Which step was reached follows from the record and the two positions: input
+ * that the kernel gave and the record does not know is handled now; output
+ * that the record knows and the kernel has not got is sent now.
+ */
+static enum progress go_on(struct worker *w, uint32_t row)
+{
+	struct ledger_row *r = &w->rows[row];
+	struct record record = record_load(r);
+	struct position position;
+	uint64_t known = record.consumed + record.in_bytes;
+	int err = transport_position(w, row, &position);
+	uint32_t fresh;
+
+	if (err) {
+		close_in_turn(w, row,
+			      err == -ENOTCONN ? CLOSE_RESET : CLOSE_ERROR);
+		return GONE;
+	}
+	/* our FIN counts as a byte once it is sent, and is none */
+	ledger_set(r->sent, min_u64(position.given, record.produced));
+	if (position.received > known) {
+		fresh = (uint32_t)(position.received - known);
+		take_fresh(w, row, &record, fresh);
+		return serve(w, row, fresh, false);
+	}
+	if (wants_open(w, row)) {
+		if (handle(w, row, service_of(w, row)->open, 0, false) == GONE)
+			return GONE;
+	}
+	return flush(w, row);
+}
+
+void conn_resume_turn(struct worker *w, uint32_t row, int suspect)
+{
+	enum row_state state = ledger_get(w->rows[row].state);
+
+	if (state == ROW_CLOSING) {
+		close_marked(w, row);
+		return;
+	}
+	if (suspect >= 0) {
+		close_in_turn(w, row, (enum close_reason)suspect);
+		return;
+	}
+	if (state == ROW_LINGERING || go_on(w, row) != GONE)
+		turn_end(w, row);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * crash.h - the points at which a test build can be told to die
+ *
+ * A worker may be killed between any two instructions. These are the places
+ * where that makes a difference: before and after each step that a successor
+ * has to recognise. The release build has none of it. A test walks the whole
+ * table on every kind of listener, so a point added here without being
+ * reachable by that test fails it.
+ *
+ *     P(enum tail, name, on: which traffic passes here)
+ *
+ * on: "s" any stream connection, "p" a peer that does not read (output waits
+ * in a buffer), "i" a service that leaves input unconsumed, "d" a datagram,
+ * "c" the end of a connection, "r" a resume, "f" a full ledger.
+ */
+#ifndef GUICHET_CRASH_H
+#define GUICHET_CRASH_H
+
+#define CRASH_POINTS(P)                          \
+	P(ACCEPT_BEGUN, "accept-begun", "s")     \
+	P(ACCEPTED, "accepted", "s")             \
+	P(ROW_CHOSEN, "row-chosen", "s")         \
+	P(ROW_FILLED, "row-filled", "s")         \
+	P(ROW_OPEN, "row-open", "s")             \
+	P(ACCEPT_COUNTED, "accept-counted", "s") \
+	P(ACCEPT_DONE, "accept-done", "s")       \
+	P(WATCHED, "watched", "s")               \
+	P(REFUSE_COUNTED, "refuse-counted", "f") \
+	P(REFUSE_CLOSED, "refuse-closed", "f")   \
+	P(TURN_BEGUN, "turn-begun", "s")         \
+	P(RECEIVED, "received", "s")             \
+	P(HANDLED, "handled", "s")               \
+	P(INPUT_STASHED, "input-stashed", "i")   \
+	P(INPUT_MOVED, "input-moved", "i")       \
+	P(RECORD_WRITTEN, "record-written", "s") \
+	P(COMMITTED, "committed", "s")           \
+	P(SENT, "sent", "s")                     \
+	P(SENT_NOTED, "sent-noted", "s")         \
+	P(OUTPUT_STASHED, "output-stashed", "p") \
+	P(OUTPUT_MOVED, "output-moved", "p")     \
+	P(OUTPUT_DONE, "output-done", "p")       \
+	P(SETTLED_HALF, "settled-half", "s")     \
+	P(SETTLED, "settled", "s")               \
+	P(TURN_DONE, "turn-done", "s")           \
+	P(CLOSE_JOURNALED, "close-journaled", "c") \
+	P(CLOSE_MARKED, "close-marked", "c")     \
+	P(CLOSE_LISTED, "close-listed", "c")     \
+	P(CLOSE_COUNTED, "close-counted", "c")   \
+	P(CLOSE_CLOSED, "close-closed", "c")     \
+	P(CLOSE_FREED, "close-freed", "c")       \
+	P(FIN_SENT, "fin-sent", "c")             \
+	P(RESUME_BEGUN, "resume-begun", "r")     \
+	P(RESUME_ROWS, "resume-rows", "r")       \
+	P(RESUME_SWEPT, "resume-swept", "r")     \
+	P(RESUME_ACCEPT, "resume-accept", "r")   \
+	P(RESUME_WATCHED, "resume-watched", "r") \
+	P(RESUME_TURN, "resume-turn", "r")       \
+	P(RESUME_COUNTED, "resume-counted", "r") \
+	P(DATAGRAM_BEGUN, "datagram-begun", "d") \
+	P(DATAGRAM_RECEIVED, "datagram-received", "d") \
+	P(DATAGRAM_HANDLED, "datagram-handled", "d") \
+	P(DATAGRAM_READY, "datagram-ready", "d") \
+	P(DATAGRAM_SENT, "datagram-sent", "d")   \
+	P(DATAGRAM_SETTLED, "datagram-settled", "d")
+
+enum crash_point {
+#define P(tail, name, on) CRASH_##tail,
+	CRASH_POINTS(P)
+#undef P
+	CRASH_POINTS_N
+};
+
+#ifdef GUICHET_TEST
+/* tests/services/crash.c: dies here when it was told to. */
+void crash_reached(enum crash_point point);
+#define CRASH_POINT(tail) crash_reached(CRASH_##tail)
+#else
+#define CRASH_POINT(tail) ((void)0)
+#endif
+
+#endif

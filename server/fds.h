@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * fds.h - the table of descriptors as a whole
+ */
+#ifndef GUICHET_FDS_H
+#define GUICHET_FDS_H
+
+#include <stdint.h>
+
+/* Closes every descriptor that @is_kept (one byte each, @n of them) does not
+ * keep, and all from @n on. */
+void fds_close_others(const uint8_t *is_kept, int n);
+
+/* Sets is_open[fd] to 1 for each descriptor below @n that is open, else 0. */
+void fds_find_open(uint8_t *is_open, int n);
+
+/*
+ * Raises the limit of open descriptors to @n (within what is allowed) and
+ * grows the table to its full size. A shared table would make the kernel
+ * wait for an RCU grace period each time it grows. Returns the limit that
+ * is in force, or -errno.
+ */
+int fds_grow(int n);
+
+#endif

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * listener.c - the sockets that clients come to, bound once by the master
+ *
+ * What is set on a TCP listener is inherited by what it accepts, so a
+ * connection costs no setsockopt of its own.
+ *
+ * An address may be in use for a moment by a server that is just ending, so
+ * EADDRINUSE is tried again. All addresses share one deadline: ten that are
+ * taken keep nobody waiting for twenty seconds. With SO_REUSEADDR two sockets
+ * may both bind before either listens, so listen(2) is part of what is tried.
+ */
+#include "server/listener.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "server/holder.h"
+
+#define BUSY_WAIT_NS (2 * NS_PER_S)
+#define BUSY_STEP_NS (50 * NS_PER_MS)
+
+/* One port must be free on every address; a second draw mostly is. */
+#define PORT_DRAWS 16
+
+struct opening {
+	struct listener *listener;
+	size_t n, n_room;
+	uint64_t deadline_mono_ns; /* 0: nothing was in use yet */
+	int err;                   /* of the latest that failed */
+};
+
+/* --- options -------------------------------------------------------------- */
+
+struct socket_option {
+	int level, name, value;
+};
+
+static int set_options(int fd, const struct socket_option *option, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (setsockopt(fd, option[i].level, option[i].name,
+			       &option[i].value, sizeof(option[i].value)) < 0)
+			return -errno;
+	return 0;
+}
+
+static int set_tcp_options(int fd)
+{
+	static const struct socket_option options[] = {
+		/* to start over connections in TIME_WAIT */
+		{ SOL_SOCKET, SO_REUSEADDR, 1 },
+		/* answers are written whole: nothing is gained by waiting */
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		/*
+		 * Urgent data stays in the stream. Out of band it would be
+		 * counted by the kernel as received, and never be delivered by
+		 * recv(2): a successor would miscount what was consumed.
+		 */
+		{ SOL_SOCKET, SO_OOBINLINE, 1 },
+	};
+
+	return set_options(fd, options, ARRAY_LEN(options));
+}
+
+/*
+ * The address that was asked, with each datagram. Never SO_REUSEADDR: with it
+ * a second socket may bind the same port and steal the datagrams.
+ */
+static int set_udp_options(int fd, int family)
+{
+	static const struct socket_option options[] = {
+		{ IPPROTO_IP, IP_PKTINFO, 1 },
+		{ IPPROTO_IPV6, IPV6_RECVPKTINFO, 1 },
+	};
+
+	/* an IPv6 socket may get IPv4 datagrams, too */
+	return set_options(fd, options, family == AF_INET6 ? 2 : 1);
+}
+
+/* [::] is IPv6 only; "*" is one socket for both families. */
+static int set_inet_options(const struct listener *listener)
+{
+	const struct addr_socket *addr = &listener->addr;
+	bool is_every = !strcmp(listener->config->addr.host, "*");
+	const struct socket_option one_family = { IPPROTO_IPV6, IPV6_V6ONLY,
+						  !is_every };
+	int err = 0;
+
+	if (addr->u.any.sa_family == AF_INET6)
+		err = set_options(listener->fd, &one_family, 1);
+	if (err)
+		return err;
+	if (addr->transport == TRANSPORT_TCP)
+		return set_tcp_options(listener->fd);
+	return set_udp_options(listener->fd, addr->u.any.sa_family);
+}
+
+/* --- binding -------------------------------------------------------------- */
+
+/*
+ * Removes a socket that a dead server left. Whatever else is there stays: a
+ * file that is no socket, or one that somebody answers.
+ */
+static int clear_path(const struct addr_socket *addr)
+{
+	const char *path = addr->u.un.sun_path;
+	struct stat status;
+	int fd, err = 0;
+
+	if (lstat(path, &status) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(status.st_mode))
+		return -EEXIST;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	/* EAGAIN: it is so alive that its queue is full */
+	if (!connect(fd, &addr->u.any, addr->len) || errno == EAGAIN)
+		err = -EADDRINUSE;
+	else if (errno != ECONNREFUSED)
+		err = errno == EPROTOTYPE ? -EADDRINUSE : -errno;
+	else if (unlink(path) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+static int bind_unix(struct listener *listener)
+{
+	const struct addr_socket *addr = &listener->addr;
+	struct stat status;
+	mode_t former;
+	int err;
+
+	err = clear_path(addr);
+	if (err)
+		return err;
+	/* born with its mode: there is no moment when others may connect */
+	former = umask(~listener->config->mode & 0777);
+	if (bind(listener->fd, &addr->u.any, addr->len) < 0)
+		err = -errno;
+	umask(former);
+	if (err)
+		return err;
+	if (lstat(addr->u.un.sun_path, &status) < 0)
+		return -errno;
+	listener->file_dev = status.st_dev;
+	listener->file_ino = status.st_ino;
+	return 0;
+}
+
+static int bind_inet(struct listener *listener)
+{
+	struct addr_socket *addr = &listener->addr;
+	struct sockaddr_storage real;
+	socklen_t len = sizeof(real);
+	int err;
+
+	err = set_inet_options(listener);
+	if (err)
+		return err;
+	if (bind(listener->fd, &addr->u.any, addr->len) < 0 ||
+	    getsockname(listener->fd, (struct sockaddr *)&real, &len) < 0)
+		return -errno;
+	addr_from_sockaddr(addr->transport, (const struct sockaddr *)&real, len,
+			   addr);
+	return 0;
+}
+
+static void close_listener(struct listener *listener)
+{
+	const char *path = listener->addr.u.un.sun_path;
+	struct stat status;
+
+	if (listener->fd < 0)
+		return;
+	close(listener->fd);
+	listener->fd = -1;
+	/* not the file of a server that has taken our place */
+	if (listener->file_ino && !lstat(path, &status) &&
+	    status.st_dev == listener->file_dev &&
+	    status.st_ino == listener->file_ino)
+		(void)unlink(path); /* it may be gone, or not be ours to take */
+}
+
+/* Tries once. Returns 0, or -errno with nothing left behind. */
+static int open_once(const struct listen_config *config,
+		     const struct addr_socket *addr, struct listener *listener)
+{
+	bool is_datagram = addr->transport == TRANSPORT_UDP;
+	int type = is_datagram ? SOCK_DGRAM : SOCK_STREAM;
+	struct stat status;
+	int err;
+
+	*listener = (struct listener){
+		.addr = *addr,
+		.config = config,
+		.backlog = is_datagram ? 0 : config->backlog,
+	};
+	listener->fd = socket(addr->u.any.sa_family,
+			      type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (listener->fd < 0)
+		return -errno;
+	err = addr->transport == TRANSPORT_UNIX ? bind_unix(listener) :
+						  bind_inet(listener);
+	if (err)
+		goto out_close;
+	if (fstat(listener->fd, &status) < 0) {
+		err = -errno;
+		goto out_close;
+	}
+	listener->inode = status.st_ino;
+	if (!is_datagram && listen(listener->fd, (int)config->backlog) < 0) {
+		err = -errno;
+		goto out_close;
+	}
+	return 0;
+
+out_close:
+	close_listener(listener);
+	return err;
+}
+
+/* Sleeps a step; false when the time for an address in use is over. */
+static bool wait_busy(struct opening *opening)
+{
+	const struct timespec step = { .tv_nsec = BUSY_STEP_NS };
+	uint64_t now_mono_ns = clock_mono_ns();
+
+	if (!opening->deadline_mono_ns)
+		opening->deadline_mono_ns = now_mono_ns + BUSY_WAIT_NS;
+	if (now_mono_ns >= opening->deadline_mono_ns)
+		return false;
+	(void)nanosleep(&step, NULL); /* a signal just ends it earlier */
+	return true;
+}
+
+static int open_patiently(struct opening *opening,
+			  const struct listen_config *config,
+			  const struct addr_socket *addr,
+			  struct listener *listener)
+{
+	int err;
+
+	do
+		err = open_once(config, addr, listener);
+	while (err == -EADDRINUSE && wait_busy(opening));
+	return err;
+}
+
+/* --- all sockets of one listener ------------------------------------------ */
+
+static void report(struct opening *opening, const struct addr_socket *addr,
+		   int err)
+{
+	char text[ADDR_TEXT_BYTES], holder[HOLDER_TEXT_BYTES];
+
+	opening->err = err;
+	addr_format(addr, text);
+	if (err == -EADDRINUSE) {
+		holder_describe(addr, holder);
+		log_error("%s: address already in use%s%s", text,
+			  *holder ? " " : "", holder);
+	} else if (err == -EEXIST) {
+		log_error("%s: there is a file that is no socket", text);
+	} else if (err == -EADDRNOTAVAIL) {
+		log_error("%s: not an address of this machine", text);
+	} else {
+		log_error("%s: %s", text, strerror(-err));
+	}
+}
+
+/*
+ * A name may have an IPv6 address on a machine that has IPv6 turned off (as
+ * localhost often has): then its other addresses do.
+ */
+static bool may_do_without(const struct addr_list *list,
+			   const struct addr_socket *addr, int err)
+{
+	bool has_ipv4 = false;
+
+	for (size_t i = 0; i < list->n; i++)
+		has_ipv4 |= list->socket[i].u.any.sa_family == AF_INET;
+	return has_ipv4 && addr->u.any.sa_family == AF_INET6 &&
+	       (err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL);
+}
+
+static void open_each(struct opening *opening,
+		      const struct listen_config *config,
+		      const struct addr_list *list)
+{
+	char text[ADDR_TEXT_BYTES];
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct addr_socket *addr = &list->socket[i];
+		int err;
+
+		err = open_patiently(opening, config, addr,
+				     &opening->listener[opening->n]);
+		if (!err)
+			opening->n++;
+		else if (may_do_without(list, addr, err))
+			log_notice("%s: %s", addr_format(addr, text),
+				   strerror(-err));
+		else
+			report(opening, addr, err);
+	}
+}
+
+/* Gives all addresses of @list the port that the first of them draws. */
+static int open_drawn(struct opening *opening,
+		      const struct listen_config *config,
+		      struct addr_list *list, size_t *failed)
+{
+	size_t first = opening->n;
+	uint16_t port = 0;
+	int err;
+
+	for (size_t i = 0; i < list->n; i++) {
+		struct listener *listener = &opening->listener[opening->n];
+
+		addr_set_port(&list->socket[i], port);
+		err = open_once(config, &list->socket[i], listener);
+		if (err && may_do_without(list, &list->socket[i], err))
+			continue;
+		if (err) {
+			*failed = i;
+			goto out_close;
+		}
+		port = addr_port(&listener->addr);
+		opening->n++;
+	}
+	return 0;
+
+out_close:
+	while (opening->n > first)
+		close_listener(&opening->listener[--opening->n]);
+	return err;
+}
+
+static void open_any_port(struct opening *opening,
+			  const struct listen_config *config,
+			  struct addr_list *list)
+{
+	size_t failed = 0;
+	unsigned draws = 0;
+	int err;
+
+	do
+		err = open_drawn(opening, config, list, &failed);
+	while (err == -EADDRINUSE && ++draws < PORT_DRAWS);
+	if (err)
+		report(opening, &list->socket[failed], err);
+}
+
+static bool make_room(struct opening *opening, size_t n)
+{
+	size_t n_room = opening->n + n;
+	struct listener *larger;
+
+	if (n_room <= opening->n_room)
+		return true;
+	n_room *= 2;
+	larger = reallocarray(opening->listener, n_room, sizeof(*larger));
+	if (!larger)
+		return false;
+	opening->listener = larger;
+	opening->n_room = n_room;
+	return true;
+}
+
+static void open_config(struct opening *opening,
+			const struct listen_config *config)
+{
+	char typed[ADDR_TYPED_BYTES];
+	struct addr_list list;
+	int err;
+
+	addr_format_typed(&config->addr, typed);
+	err = addr_resolve(&config->addr, AF_UNSPEC, true, &list);
+	if (err) {
+		opening->err = err == EAI_SYSTEM ? -errno : -EADDRNOTAVAIL;
+		log_error("%s: %s", typed,
+			  err == EAI_SYSTEM ? strerror(errno) :
+					      gai_strerror(err));
+		return;
+	}
+	if (!make_room(opening, list.n)) {
+		opening->err = -ENOMEM;
+		log_error("%s: out of memory", typed);
+		return;
+	}
+	if (config->addr.transport != TRANSPORT_UNIX && !config->addr.port)
+		open_any_port(opening, config, &list);
+	else
+		open_each(opening, config, &list);
+	if (opening->n > LEDGER_MAX_LISTENERS - 1) {
+		opening->err = -E2BIG;
+		log_error("%s: more than %d sockets", typed,
+			  LEDGER_MAX_LISTENERS - 1);
+	}
+}
+
+int listeners_open(const struct config *config, struct listener **out,
+		   size_t *n)
+{
+	struct opening opening = { 0 };
+
+	for (size_t i = 0; i < config->n_listeners; i++) {
+		open_config(&opening, &config->listeners[i]);
+		if (opening.err == -E2BIG)
+			break;
+	}
+	if (opening.err) {
+		listeners_close(opening.listener, opening.n);
+		return opening.err;
+	}
+	*out = opening.listener;
+	*n = opening.n;
+	return 0;
+}
+
+void listeners_close(struct listener *listeners, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		close_listener(&listeners[i]);
+	free(listeners);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * listener.h - the sockets that clients come to, bound once by the master
+ */
+#ifndef GUICHET_LISTENER_H
+#define GUICHET_LISTENER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/addr.h"
+#include "server/config.h"
+
+struct listener {
+	int fd;
+	struct addr_socket addr; /* the real one, its port filled in */
+	const struct listen_config *config;
+	unsigned backlog; /* 0: datagrams do not queue to be accepted */
+	uint64_t inode;   /* of the socket, as /proc/net shows it */
+	/* unix: the socket's file, to remove that one and no other */
+	dev_t file_dev;
+	ino_t file_ino; /* 0: there is none */
+};
+
+/*
+ * Opens every socket of every listener of @config, ready to accept or receive:
+ * CLOEXEC, non-blocking. A name may give several. Logs each address that
+ * fails; returns 0, or -errno of one of them, and then nothing stays open.
+ * The caller releases *@out with listeners_close(). Blocks: names are
+ * resolved, and an address in use is tried again for up to two seconds.
+ */
+int listeners_open(const struct config *config, struct listener **out,
+		   size_t *n);
+
+/*
+ * Closes them, removes the files of unix sockets, and frees @listeners. For
+ * the master's end; its children just exit.
+ */
+void listeners_close(struct listener *listeners, size_t n);
+
+#endif

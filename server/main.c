@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * main.c - guichetd: reads the command line and does what it says
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base.h"
+#include "common/log.h"
+#include "common/options.h"
+#include "server/config.h"
+#include "server/master.h"
+#include "server/signal_instance.h"
+#include "server/title.h"
+
+/* The command line, taken apart. */
+struct command {
+	struct config_command config;
+	bool is_test, is_dump;
+	const struct instance_order *order;
+};
+
+static const char *set_config(void *into, const char *value)
+{
+	((struct command *)into)->config.file = value;
+	return NULL;
+}
+
+static const char *set_name(void *into, const char *value)
+{
+	((struct command *)into)->config.name = value;
+	return NULL;
+}
+
+static const char *set_runtime_dir(void *into, const char *value)
+{
+	((struct command *)into)->config.runtime_dir = value;
+	return NULL;
+}
+
+static const char *set_workers(void *into, const char *value)
+{
+	((struct command *)into)->config.workers = value;
+	return NULL;
+}
+
+static const char *add_listen(void *into, const char *value)
+{
+	struct config_command *config = &((struct command *)into)->config;
+	const char **larger;
+
+	larger = reallocarray(config->listen, config->n_listen + 1,
+			      sizeof(*larger));
+	if (!larger)
+		return "out of memory";
+	config->listen = larger;
+	config->listen[config->n_listen++] = value;
+	return NULL;
+}
+
+static const char *set_test(void *into, const char *value)
+{
+	(void)value;
+	((struct command *)into)->is_test = true;
+	return NULL;
+}
+
+static const char *set_dump(void *into, const char *value)
+{
+	(void)value;
+	((struct command *)into)->is_dump = true;
+	return NULL;
+}
+
+static const char *set_signal(void *into, const char *value)
+{
+	struct command *command = into;
+	const char *wrong = NULL;
+
+	command->order = instance_order_find(value, &wrong);
+	return wrong;
+}
+
+static const struct option_row rows[] = {
+	{ 'c', "config", "FILE",
+	  "configuration (" CONFIG_DEFAULT_FILE ", but not with -l)",
+	  set_config },
+	{ 'n', "name", "NAME", "the instance's name", set_name },
+	{ 'r', "runtime-dir", "DIR", "where NAME.ledger lives",
+	  set_runtime_dir },
+	{ 'w', "workers", "N|auto", "how many workers; auto: one a processor",
+	  set_workers },
+	{ 'l', "listen", "ADDRESS=SERVICE", "add a listener; may be repeated",
+	  add_listen },
+	{ 't', "test", NULL, "check the configuration and exit", set_test },
+	{ 'T', "dump", NULL, "print the configuration in force and exit",
+	  set_dump },
+	{ 's', "signal", "NAME",
+	  "reload, upgrade, stop or kill the running instance", set_signal },
+};
+
+/* What --help tells after the options. */
+static const char *describe(void)
+{
+	static char *text; /* --help does not come back to free it */
+	size_t bytes;
+	FILE *out = open_memstream(&text, &bytes);
+
+	if (!out)
+		return NULL;
+	fputs("ADDRESS: tcp:HOST:PORT, udp:HOST:PORT or unix:PATH; HOST may "
+	      "be * for every\naddress, PORT 0 for any. SERVICE: ",
+	      out);
+	for (size_t i = 0; service_at(i); i++)
+		fprintf(out, "%s%s", i ? ", " : "", service_at(i)->name);
+	fputs(".\n\n", out);
+	config_describe(out);
+	if (fclose(out))
+		return NULL;
+	if (bytes)
+		text[bytes - 1] = 0; /* the last line's end is put there */
+	return text;
+}
+
+static void parse_command(int argc, char **argv, struct command *command)
+{
+	const struct options options = {
+		.program = "guichetd",
+		.synopsis = "[-c FILE] [-n NAME] [-r DIR] [-w N|auto] "
+			    "[-l ADDRESS=SERVICE]... [-t] [-T] [-s SIGNAL]",
+		.about = "Serves clients whose connections outlive its "
+			 "processes.",
+		.rows = rows,
+		.n_rows = ARRAY_LEN(rows),
+		.details = describe(),
+	};
+	/* options_parse() drops words from what it is given; argv owns them */
+	char **words = calloc((size_t)argc + 1, sizeof(*words));
+	int n_operands;
+
+	if (!words)
+		die(EXIT_FAILED, "command line: out of memory");
+	memcpy(words, argv, (size_t)argc * sizeof(*words));
+	options_parse(&options, argc, words, command, &n_operands);
+	if (n_operands)
+		die(EXIT_USAGE, "%s: takes options only; see guichetd --help",
+		    words[1]);
+	free(words);
+}
+
+static enum exit_code dump(const struct config *config)
+{
+	config_dump(config, stdout);
+	if (!fflush(stdout) && !ferror(stdout))
+		return EXIT_DONE;
+	log_error("standard output: %s", strerror(errno));
+	return EXIT_FAILED;
+}
+
+static enum exit_code run(const struct command *command,
+			  const struct config *config)
+{
+	if (command->order)
+		return signal_instance(config, command->order);
+	if (command->is_dump)
+		return dump(config);
+	if (command->is_test)
+		return EXIT_DONE;
+	log_set_level(config->log_level);
+	return master_run(config);
+}
+
+int main(int argc, char **argv)
+{
+	struct command command = { 0 };
+	struct config config;
+	enum exit_code code = EXIT_USAGE;
+
+	title_init(argc, argv);
+	log_open("guichetd");
+	parse_command(argc, argv, &command);
+	command.config.is_instance_only = command.order;
+	if (!config_read(&config, &command.config, stderr))
+		code = run(&command, &config);
+	config_free(&config);
+	free(command.config.listen);
+	return code;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * part.c - a slot's own part of the ledger, mapped writable, and the rest
+ */
+#include "server/part.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+void part_point(uint8_t *base, const struct ledger_header *shape,
+		struct part *part)
+{
+	part->head = (void *)base;
+	part->totals = (void *)(base + shape->totals_offset);
+	part->turns = (void *)(base + shape->turns_offset);
+	part->closed = (void *)(base + shape->closed_offset);
+	part->rows = (void *)(base + shape->rows_offset);
+}
+
+int part_map(int fd, const struct ledger_header *shape, unsigned slot,
+	     struct part *part)
+{
+	off_t at = (off_t)(shape->parts_offset + slot * shape->part_bytes);
+	void *base = mmap(NULL, shape->part_bytes, PROT_READ | PROT_WRITE,
+			  MAP_SHARED, fd, at);
+
+	if (base == MAP_FAILED)
+		return -errno;
+	part_point(base, shape, part);
+	return 0;
+}
+
+int ledger_view_open(const char *path, const struct ledger_header *shape,
+		     struct ledger_view *view)
+{
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	void *base;
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	base = mmap(NULL, shape->file_bytes, PROT_READ, MAP_SHARED, fd, 0);
+	err = base == MAP_FAILED ? -errno : 0;
+	close(fd);
+	if (err)
+		return err;
+	view->base = base;
+	view->shape = *shape;
+	return 0;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * part.h - a slot's own part of the ledger, mapped writable, and the rest
+ *
+ * A keeper maps its slot's part through the master's descriptor, before it
+ * drops its privileges, and closes that descriptor: nothing else of the file
+ * can ever be written by it or its worker. The rest is mapped through a
+ * descriptor that was opened read-only, which mprotect(2) cannot turn back.
+ */
+#ifndef GUICHET_PART_H
+#define GUICHET_PART_H
+
+#include "common/ledger.h"
+
+/* Pointers into the writable mapping of one part. */
+struct part {
+	struct ledger_head *head;
+	struct ledger_totals *totals; /* by ledger listener */
+	ledger_count_t *turns;        /* HISTOGRAM_BUCKETS */
+	struct ledger_closed *closed; /* ring of n_closed */
+	struct ledger_row *rows;      /* n_rows */
+};
+
+/* The whole file, read-only. */
+struct ledger_view {
+	const uint8_t *base;
+	struct ledger_header shape; /* a private copy: sizes and offsets */
+};
+
+/*
+ * Maps part @slot of the ledger @fd, laid out as @shape says. Returns 0 or
+ * -errno. The mapping lives as long as the process.
+ */
+int part_map(int fd, const struct ledger_header *shape, unsigned slot,
+	     struct part *part);
+
+/* The same for @bytes of memory that is there already, at @base. */
+void part_point(uint8_t *base, const struct ledger_header *shape,
+		struct part *part);
+
+/* Maps the file @path read-only through a descriptor of its own. */
+int ledger_view_open(const char *path, const struct ledger_header *shape,
+		     struct ledger_view *view);
+
+/* What another slot's worker says of itself: for balance only. */
+static inline const struct ledger_head *
+ledger_view_head(const struct ledger_view *view, unsigned slot)
+{
+	const void *head = view->base + view->shape.parts_offset +
+			   (uint64_t)slot * view->shape.part_bytes;
+
+	return head;
+}
+
+#endif

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * segment.c - the ledger's file: claimed, made, carried over, given up
+ *
+ * Who holds the write lock of the file that NAME.ledger names is the server of
+ * that name. It is built under another name and renamed into place, so it
+ * appears complete. A former server's file is locked first and kept open, so
+ * that of two starters one is refused, whichever file they see.
+ */
+#include "server/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/runtime.h"
+#include "server/carry.h"
+
+/* Closed connections that each worker's ring remembers. */
+#define RING_CLOSED 1024
+
+/* Peers' addresses are no secret on this machine: ss(8) shows them too. */
+#define LEDGER_MODE 0644
+
+/* ---- claiming ---- */
+
+static int lock_file(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	return fcntl(fd, F_SETLK, &lock) < 0 ? -errno : 0;
+}
+
+static pid_t lock_holder(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
+		return 0;
+	return lock.l_pid;
+}
+
+static bool is_at_path(int fd, const char *path)
+{
+	struct stat open_file, named;
+
+	return fstat(fd, &open_file) == 0 && lstat(path, &named) == 0 &&
+	       open_file.st_dev == named.st_dev &&
+	       open_file.st_ino == named.st_ino;
+}
+
+static int refuse(const struct config *config, int fd)
+{
+	pid_t pid = lock_holder(fd);
+
+	close(fd);
+	log_error("instance %s: is already running in %s (pid %d)",
+		  config->name, config->runtime_dir, (int)pid);
+	return -EBUSY;
+}
+
+static int open_regular(const char *path)
+{
+	struct stat st;
+	int fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		return fd;
+	close(fd);
+	return -EINVAL;
+}
+
+static int claim_existing(const struct config *config, const char *path)
+{
+	int fd, err;
+
+	for (;;) {
+		fd = open_regular(path);
+		if (fd == -ENOENT)
+			return fd;
+		if (fd < 0) {
+			log_error("%s: cannot be used as the ledger: %s", path,
+				  fd == -EINVAL ? "not a regular file"
+						: strerror(-fd));
+			return fd;
+		}
+		err = lock_file(fd);
+		if (err)
+			return refuse(config, fd);
+		if (is_at_path(fd, path))
+			return fd;
+		/* replaced between open and lock: look at the new one */
+		close(fd);
+	}
+}
+
+int segment_claim(const struct config *config, char *path, size_t path_bytes)
+{
+	int err = runtime_ledger_path(config->runtime_dir, config->name, path,
+				      path_bytes);
+
+	if (err) {
+		log_error("%s: %s", config->runtime_dir, strerror(-err));
+		return err;
+	}
+	if (mkdir(config->runtime_dir, 0755) < 0 && errno != EEXIST) {
+		err = -errno;
+		log_error("%s: cannot make the runtime directory: %s",
+			  config->runtime_dir, strerror(-err));
+		return err;
+	}
+	return claim_existing(config, path);
+}
+
+/* ---- making ---- */
+
+static void copy_text(char *to, size_t bytes, const char *from)
+{
+	(void)snprintf(to, bytes, "%s", from);
+}
+
+static void read_boot_id(char *out, size_t bytes)
+{
+	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	out[0] = '\0';
+	if (!f)
+		return; /* then nobody can compare it, and nobody will */
+	if (!fgets(out, (int)bytes, f))
+		out[0] = '\0';
+	out[strcspn(out, "\n")] = '\0';
+	(void)fclose(f);
+}
+
+static void fill_header(struct segment *segment, const struct config *config)
+{
+	struct ledger_header *h = segment->header;
+
+	*h = segment->shape;
+	memcpy(h->magic, LEDGER_MAGIC, sizeof(h->magic));
+	h->version = LEDGER_VERSION;
+	copy_text(h->instance, sizeof(h->instance), config->name);
+	copy_text(h->program, sizeof(h->program), GUICHET_VERSION);
+	read_boot_id(h->boot_id, sizeof(h->boot_id));
+	h->started_real_ns = clock_real_ns();
+	h->started_mono_ns = clock_mono_ns();
+	h->created_real_ns = h->started_real_ns;
+	h->master_pid = getpid();
+	ledger_set(h->state, LEDGER_STARTING);
+}
+
+static void fill_listeners(struct segment *segment,
+			   const struct listener *listeners, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct ledger_listener *to = &segment->listeners[i + 1];
+		const struct listener *from = &listeners[i];
+
+		copy_text(to->name, sizeof(to->name), from->config->name);
+		copy_text(to->service, sizeof(to->service),
+			  from->config->service->name);
+		(void)addr_format(&from->addr, to->address);
+		to->transport = from->addr.transport;
+		to->family = from->addr.u.any.sa_family;
+		to->port = addr_port(&from->addr);
+		to->backlog = from->backlog;
+		to->inode = from->inode;
+	}
+}
+
+/*
+ * Reserved, not only promised: on a tmpfs that is full, writing into a hole
+ * would be a SIGBUS long after the start.
+ */
+static int reserve(int fd, uint64_t offset, uint64_t bytes)
+{
+	return fallocate(fd, 0, (off_t)offset, (off_t)bytes) < 0 ? -errno : 0;
+}
+
+static int map_master_side(struct segment *segment)
+{
+	size_t bytes = segment->shape.parts_offset;
+	uint8_t *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+			     segment->fd, 0);
+
+	if (base == MAP_FAILED)
+		return -errno;
+	/* a keeper must not inherit what only the master may write */
+	if (madvise(base, bytes, MADV_DONTFORK) < 0)
+		return -errno;
+	segment->header = (void *)base;
+	segment->listeners = (void *)(base + segment->shape.listeners_offset);
+	segment->slots = (void *)(base + segment->shape.slots_offset);
+	return 0;
+}
+
+static int make_file(struct segment *segment, const char *building)
+{
+	const struct ledger_header *shape = &segment->shape;
+	int err;
+
+	(void)unlink(building); /* of a former process with our pid */
+	segment->fd = open(building,
+			   O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			   LEDGER_MODE);
+	if (segment->fd < 0)
+		return -errno;
+	/* whatever the umask: readers are meant to read */
+	if (fchmod(segment->fd, LEDGER_MODE) < 0 ||
+	    ftruncate(segment->fd, (off_t)shape->file_bytes) < 0)
+		return -errno;
+	err = reserve(segment->fd, 0, shape->parts_offset);
+	if (!err)
+		err = lock_file(segment->fd);
+	return err ? err : map_master_side(segment);
+}
+
+/* Under its own name now: over the one we claimed, or where none was. */
+static int put_in_place(const char *building, const char *path, int old_fd)
+{
+	int err = 0;
+
+	if (old_fd >= 0)
+		return rename(building, path) < 0 ? -errno : 0;
+	if (link(building, path) < 0)
+		err = -errno;
+	(void)unlink(building);
+	return err;
+}
+
+int segment_open_slot(struct segment *segment, unsigned slot)
+{
+	const struct ledger_header *shape = &segment->shape;
+	int err = reserve(segment->fd,
+			  shape->parts_offset + slot * shape->part_bytes,
+			  shape->part_bytes);
+
+	if (!err)
+		ledger_set(segment->slots[slot].is_used, 1);
+	return err;
+}
+
+static int build(struct segment *segment, const struct config *config,
+		 const char *building, int old_fd,
+		 const struct listener *listeners, size_t n_listeners,
+		 unsigned n_workers)
+{
+	int err = make_file(segment, building);
+
+	if (err)
+		return err;
+	fill_header(segment, config);
+	fill_listeners(segment, listeners, n_listeners);
+	for (unsigned s = 0; !err && s < n_workers; s++)
+		err = segment_open_slot(segment, s);
+	if (!err && old_fd >= 0)
+		carry_over(segment);
+	if (!err)
+		err = put_in_place(building, segment->path, old_fd);
+	return err;
+}
+
+int segment_create(struct segment *segment, const struct config *config,
+		   const char *path, int old_fd,
+		   const struct listener *listeners, size_t n_listeners,
+		   unsigned n_workers)
+{
+	const struct ledger_shape shape = {
+		.n_listeners = (uint32_t)n_listeners + 1,
+		.n_slots = n_workers + SEGMENT_SPARE_SLOTS,
+		.n_rows = config->worker_connections,
+		.n_closed = RING_CLOSED,
+	};
+	char building[sizeof(segment->path) + 32];
+	int err;
+
+	*segment = (struct segment){.fd = -1};
+	copy_text(segment->path, sizeof(segment->path), path);
+	(void)snprintf(building, sizeof(building), "%s.%d", path,
+		       (int)getpid());
+	ledger_lay_out(&segment->shape, &shape);
+	err = build(segment, config, building, old_fd, listeners, n_listeners,
+		    n_workers);
+	if (!err)
+		return 0;
+	(void)unlink(building);
+	log_error("%s: cannot make the ledger: %s", path,
+		  err == -EEXIST ? "another server was quicker"
+				 : strerror(-err));
+	return err;
+}
+
+void segment_set_state(struct segment *segment, enum ledger_state state)
+{
+	if (state == LEDGER_STOPPED)
+		ledger_set(segment->header->stopped_real_ns, clock_real_ns());
+	/* release: a stopped ledger says when */
+	atomic_store_explicit(&segment->header->state, state,
+			      memory_order_release);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * segment.h - the ledger's file: claimed, made, carried over, given up
+ *
+ * Only the master has one. It writes the header, the listeners and the slots;
+ * it maps no part, and reads nothing that a worker writes, but once: what a
+ * dead server's totals were, as plain numbers, before it forks anything.
+ */
+#ifndef GUICHET_SEGMENT_H
+#define GUICHET_SEGMENT_H
+
+#include <stddef.h>
+
+#include "common/ledger.h"
+#include "server/config.h"
+#include "server/listener.h"
+
+/* More slots than workers, for TTIN. */
+#define SEGMENT_SPARE_SLOTS 16
+
+struct segment {
+	char path[512];
+	int fd; /* holds the lock: no other descriptor of it may be closed */
+	struct ledger_header shape; /* a private copy */
+	struct ledger_header *header; /* in the file; with what follows it */
+	struct ledger_listener *listeners;
+	struct ledger_slot *slots;
+};
+
+/*
+ * Claims NAME.ledger: the right to be the server of that name. Makes the
+ * runtime directory if it is missing. Returns the locked descriptor of the
+ * ledger that is there, to be kept open for good, -ENOENT when there is none,
+ * or another -errno, which was logged: -EBUSY when a server of that name runs.
+ */
+int segment_claim(const struct config *config, char *path, size_t path_bytes);
+
+/*
+ * Makes the ledger beside its place and renames it into place, complete, with
+ * the totals of the old one (@old_fd, as from segment_claim(), or < 0).
+ * Returns 0 or -errno, which was logged.
+ */
+int segment_create(struct segment *segment, const struct config *config,
+		   const char *path, int old_fd,
+		   const struct listener *listeners, size_t n_listeners,
+		   unsigned n_workers);
+
+/* Reserves the memory of part @slot. Returns 0 or -errno. */
+int segment_open_slot(struct segment *segment, unsigned slot);
+
+void segment_set_state(struct segment *segment, enum ledger_state state);
+
+#endif

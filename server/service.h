@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * service.h - what a service is: a few functions and a state size
+ *
+ * A service sees one connection at a time: the input that has come, a small
+ * state of its own, and the output it may append. It never sees a descriptor,
+ * the loop, or the process it runs in. Because of that, its connections
+ * outlive that process: a handler that was interrupted by a death is called
+ * again, by the successor, with the same input and the same state; what it
+ * wrote, consumed and changed counts once, when it has returned.
+ *
+ * So a handler must depend on nothing but the turn it is given, and its
+ * configuration. It is called at least once; its bytes go out exactly once.
+ */
+#ifndef GUICHET_SERVICE_H
+#define GUICHET_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* The largest state a service may have. */
+#define SERVICE_STATE_MAX_BYTES 256
+
+/* How much unconsumed input may wait before a connection is closed (limit). */
+#define SERVICE_INPUT_MAX_BYTES (128U << 10)
+
+/* What becomes of the connection once this turn's output is out. */
+enum verdict {
+	VERDICT_CONTINUE, /* wait for more input */
+	VERDICT_AGAIN,    /* call ->ready when all output was taken */
+	VERDICT_CLOSE,    /* say no more: our FIN follows the output */
+	VERDICT_RESET,    /* the peer broke the protocol: reset it now */
+};
+
+/* One turn of a stream connection. */
+struct turn {
+	const uint8_t *in; /* all input not yet consumed */
+	size_t in_bytes;
+	bool is_eof;       /* the peer has ended its stream */
+	void *state;       /* state_bytes of it; zero in a new connection */
+	uint64_t produced; /* bytes of output of all turns before this one */
+
+	size_t consumed;   /* the handler says: so much of in is dealt with */
+
+	/* where turn_write() puts output; a handler leaves these alone */
+	uint8_t *out;
+	size_t out_bytes;
+	size_t out_room;
+	bool is_in_place; /* the output is `in` itself */
+};
+
+/* One datagram. */
+struct datagram {
+	const uint8_t *in;
+	size_t in_bytes;
+	uint8_t *out; /* the answer goes here, or is `in` (in_place) */
+	size_t out_room;
+	size_t out_bytes;
+	bool is_in_place;
+	bool is_answered;
+};
+
+#define SERVICE_STREAM   1U
+#define SERVICE_DATAGRAM 2U
+
+struct service {
+	const char *name;
+	const char *help;    /* one line */
+	unsigned transports; /* SERVICE_STREAM | SERVICE_DATAGRAM */
+	size_t state_bytes;  /* at most SERVICE_STATE_MAX_BYTES */
+
+	/*
+	 * open: a connection is there and has said nothing; NULL where the
+	 * service waits for the client. input: new input, or its end. ready:
+	 * all output was taken, after VERDICT_AGAIN.
+	 */
+	enum verdict (*open)(struct turn *turn);
+	enum verdict (*input)(struct turn *turn);
+	enum verdict (*ready)(struct turn *turn);
+	void (*datagram)(struct datagram *datagram);
+};
+
+/*
+ * Appends @bytes of @data to the turn's output. Returns false, and appends
+ * nothing, when there is no room: end the turn with VERDICT_AGAIN and go on
+ * in ->ready. The input itself, written first and whole, costs no copy.
+ */
+static inline bool turn_write(struct turn *turn, const void *data, size_t bytes)
+{
+	if (data == turn->in && !turn->out_bytes) {
+		turn->is_in_place = true;
+		turn->out_bytes = bytes;
+		return true;
+	}
+	if (turn->is_in_place || bytes > turn->out_room - turn->out_bytes)
+		return false;
+	memcpy(turn->out + turn->out_bytes, data, bytes);
+	turn->out_bytes += bytes;
+	return true;
+}
+
+/* The same for a datagram's answer; an answer may be empty. */
+static inline bool datagram_write(struct datagram *datagram, const void *data,
+				  size_t bytes)
+{
+	datagram->is_answered = true;
+	if (data == datagram->in && !datagram->out_bytes) {
+		datagram->is_in_place = true;
+		datagram->out_bytes = bytes;
+		return true;
+	}
+	if (datagram->is_in_place ||
+	    bytes > datagram->out_room - datagram->out_bytes)
+		return false;
+	memcpy(datagram->out + datagram->out_bytes, data, bytes);
+	datagram->out_bytes += bytes;
+	return true;
+}
+
+/* The table of built-in services, ended by NULL; and a look-up in it. */
+extern const struct service *const services[];
+const struct service *service_find(const char *name);
+
+/*
+ * The i-th service, those of a test build included; NULL after the last. And
+ * the name nearest to a misspelt one, NULL when none is near.
+ */
+const struct service *service_at(size_t i);
+const char *service_nearest(const char *word);
+
+#endif

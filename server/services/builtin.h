@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * builtin.h - the services that guichetd is born with, one a file
+ */
+#ifndef GUICHET_BUILTIN_H
+#define GUICHET_BUILTIN_H
+
+#include "server/service.h"
+
+extern const struct service service_echo;
+
+#ifdef GUICHET_TEST
+/* tests/services/: services that misbehave on purpose, ended by NULL. */
+extern const struct service *const test_services[];
+#endif
+
+#endif

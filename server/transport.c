@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * transport.c - bytes to and from a socket, and who has them after a death
+ */
+#include "server/transport.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+
+_Static_assert(sizeof(struct exchange) <= 4096, "its page in the vault");
+
+/* Of tcpi_state, as the kernel numbers them (include/net/tcp_states.h). */
+enum tcp_state {
+	STATE_TIME_WAIT = 6,
+	STATE_CLOSE = 7,
+	STATE_CLOSE_WAIT = 8,
+	STATE_LAST_ACK = 9,
+	STATE_CLOSING = 11,
+};
+
+static bool is_tcp(const struct worker *w, uint32_t row)
+{
+	uint32_t l = w->conns[row].listener;
+
+	return w->listeners[l - 1].addr.transport == TRANSPORT_TCP;
+}
+
+void transport_turn_begin(struct worker *w, uint32_t row)
+{
+	struct exchange *x = transport_exchange(w);
+
+	if (is_tcp(w, row))
+		return;
+	*(volatile unsigned *)&x->in.msg_len = TRANSPORT_NOT_DONE;
+	*(volatile unsigned *)&x->out.msg_len = TRANSPORT_NOT_DONE;
+	/* release: comes before the row is in hand, in tally_turn_begin() */
+	atomic_thread_fence(memory_order_release);
+}
+
+static ssize_t exchange_receive(struct worker *w, uint32_t row, void *to,
+				size_t bytes)
+{
+	struct exchange *x = transport_exchange(w);
+	const struct ledger_record *record = row_record(&w->rows[row]);
+
+	x->in_base = ledger_get(record->consumed) +
+		     ledger_get(record->in_bytes);
+	x->in_iov = (struct iovec){to, bytes};
+	x->in.msg_hdr = (struct msghdr){.msg_iov = &x->in_iov, .msg_iovlen = 1};
+	if (recvmmsg(w->conns[row].fd, &x->in, 1, 0, NULL) < 0)
+		return -errno;
+	return x->in.msg_len;
+}
+
+/*
+ * Not-done first, and the base after it: between the two, and before the
+ * first, the row's own `sent` is right; after the call, base + msg_len is.
+ */
+static ssize_t exchange_send(struct worker *w, uint32_t row, const void *from,
+			     size_t bytes)
+{
+	struct exchange *x = transport_exchange(w);
+
+	*(volatile unsigned *)&x->out.msg_len = TRANSPORT_NOT_DONE;
+	atomic_signal_fence(memory_order_seq_cst);
+	x->out_base = ledger_get(w->rows[row].sent);
+	x->out_iov = (struct iovec){(void *)(uintptr_t)from, bytes};
+	x->out.msg_hdr =
+		(struct msghdr){.msg_iov = &x->out_iov, .msg_iovlen = 1};
+	if (sendmmsg(w->conns[row].fd, &x->out, 1, MSG_NOSIGNAL) < 0)
+		return -errno;
+	return x->out.msg_len;
+}
+
+ssize_t transport_receive(struct worker *w, uint32_t row, void *to,
+			  size_t bytes)
+{
+	ssize_t n;
+
+	if (!is_tcp(w, row))
+		return exchange_receive(w, row, to, bytes);
+	n = recv(w->conns[row].fd, to, bytes, 0);
+	return n < 0 ? -errno : n;
+}
+
+ssize_t transport_send(struct worker *w, uint32_t row, const void *from,
+		       size_t bytes)
+{
+	ssize_t n;
+
+	if (!is_tcp(w, row))
+		return exchange_send(w, row, from, bytes);
+	n = send(w->conns[row].fd, from, bytes, MSG_NOSIGNAL);
+	return n < 0 ? -errno : n;
+}
+
+/* States of RFC 9293 in which the peer's FIN is in, and counted as a byte. */
+static bool is_fin_counted(unsigned state)
+{
+	return state == STATE_CLOSE_WAIT || state == STATE_LAST_ACK ||
+	       state == STATE_CLOSING || state == STATE_TIME_WAIT;
+}
+
+static int read_tcp_info(int fd, struct tcp_info *info)
+{
+	socklen_t len = sizeof(*info);
+
+	*info = (struct tcp_info){0};
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) < 0 ? -errno
+								     : 0;
+}
+
+static int read_queue(int fd, unsigned long which, uint32_t *bytes)
+{
+	int n = 0;
+
+	if (ioctl(fd, which, &n) < 0)
+		return -errno;
+	*bytes = (uint32_t)n;
+	return 0;
+}
+
+/*
+ * Bytes move from one number to the other while we read them, so each is
+ * read until the first has stood still around the second.
+ */
+static int tcp_position(int fd, struct position *position)
+{
+	struct tcp_info before, after;
+	uint32_t unread = 0, unacked = 0;
+	int err = read_tcp_info(fd, &before);
+
+	for (int tries = 0; !err && tries < 1000; tries++) {
+		err = read_queue(fd, SIOCINQ, &unread);
+		if (!err)
+			err = read_queue(fd, SIOCOUTQ, &unacked);
+		if (!err)
+			err = read_tcp_info(fd, &after);
+		if (err)
+			break;
+		if (after.tcpi_state == STATE_CLOSE)
+			return -ENOTCONN;
+		if (after.tcpi_bytes_acked == before.tcpi_bytes_acked &&
+		    after.tcpi_bytes_received == before.tcpi_bytes_received &&
+		    after.tcpi_state == before.tcpi_state) {
+			position->received = after.tcpi_bytes_received - unread -
+					     is_fin_counted(after.tcpi_state);
+			position->given = after.tcpi_bytes_acked + unacked;
+			return 0;
+		}
+		before = after;
+	}
+	return err ? err : -EBUSY;
+}
+
+static int exchange_position(struct worker *w, uint32_t row,
+			     struct position *position)
+{
+	const struct exchange *x = transport_exchange(w);
+	struct ledger_row *r = &w->rows[row];
+	const struct ledger_record *record = row_record(r);
+
+	position->received =
+		x->in.msg_len == TRANSPORT_NOT_DONE
+			? ledger_get(record->consumed) +
+				  ledger_get(record->in_bytes)
+			: x->in_base + x->in.msg_len;
+	position->given = x->out.msg_len == TRANSPORT_NOT_DONE
+				  ? ledger_get(r->sent)
+				  : x->out_base + x->out.msg_len;
+	return 0;
+}
+
+int transport_position(struct worker *w, uint32_t row,
+		       struct position *position)
+{
+	if (is_tcp(w, row))
+		return tcp_position(w->conns[row].fd, position);
+	return exchange_position(w, row, position);
+}

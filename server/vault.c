@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * vault.c - a worker's private memory that outlives the worker
+ */
+#include "server/vault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define EXCHANGE_BYTES 4096U
+
+/* 64 KiB a connection, as address space only, within 32-bit offsets. */
+#define BUFFER_BYTES_PER_ROW (64U << 10)
+#define BUFFER_BYTES_MIN     (64ULL << 20)
+#define BUFFER_BYTES_MAX     (2ULL << 30)
+
+static void lay_out(struct vault *vault, uint32_t n_rows, size_t state_bytes)
+{
+	uint64_t buffer_bytes = (uint64_t)n_rows * BUFFER_BYTES_PER_ROW;
+	uint64_t states_bytes = 2ULL * n_rows * state_bytes;
+	uint64_t at = EXCHANGE_BYTES;
+
+	buffer_bytes = max_u64(buffer_bytes, BUFFER_BYTES_MIN);
+	buffer_bytes = min_u64(buffer_bytes, BUFFER_BYTES_MAX);
+	vault->state_bytes = (uint32_t)state_bytes;
+	vault->scratch_in = (uint32_t)at;
+	at += VAULT_SCRATCH_IN_BYTES;
+	vault->scratch_out = (uint32_t)at;
+	at += VAULT_SCRATCH_OUT_BYTES;
+	vault->states = (uint32_t)at;
+	at = round_up(at + states_bytes, VAULT_PAGE_BYTES);
+	vault->buffers = (uint32_t)at;
+	vault->n_pages = (uint32_t)(buffer_bytes / VAULT_PAGE_BYTES);
+	vault->bytes = at + buffer_bytes;
+}
+
+/*
+ * Sealed, so that nobody who came by a descriptor of it could shorten it
+ * under our feet; 0600, for a memfd's own mode is 0777 and it could be
+ * reopened through /proc.
+ */
+static int make_memory(size_t bytes)
+{
+	int fd = memfd_create("guichet-vault", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	if (fchmod(fd, 0600) < 0 || ftruncate(fd, (off_t)bytes) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+int vault_create(struct vault *vault, uint32_t n_rows, size_t state_bytes)
+{
+	void *base;
+	int fd, err;
+
+	*vault = (struct vault){0};
+	lay_out(vault, n_rows, round_up(state_bytes, 8));
+	fd = make_memory(vault->bytes);
+	if (fd < 0)
+		return fd;
+	base = mmap(NULL, vault->bytes, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_NORESERVE, fd, 0);
+	err = base == MAP_FAILED ? -errno : 0;
+	close(fd);
+	vault->base = err ? NULL : base;
+	return err;
+}
+
+int vault_open_pages(struct vault *vault)
+{
+	vault->taken = calloc((vault->n_pages + 63) / 64, sizeof(uint64_t));
+	vault->hint = 0;
+	vault->n_taken = 0;
+	vault->n_touched = 0;
+	return vault->taken ? 0 : -ENOMEM;
+}
+
+static bool is_taken(const struct vault *vault, uint32_t page)
+{
+	return vault->taken[page / 64] >> (page % 64) & 1;
+}
+
+static void set_taken(struct vault *vault, uint32_t page, bool taken)
+{
+	uint64_t bit = 1ULL << (page % 64);
+
+	if (is_taken(vault, page) == taken)
+		return;
+	vault->taken[page / 64] ^= bit;
+	vault->n_taken += taken ? 1U : -1U;
+}
+
+/* The first free page at or after @page; whole words of taken are skipped. */
+static uint32_t next_free(const struct vault *vault, uint32_t page)
+{
+	while (page < vault->n_pages && is_taken(vault, page)) {
+		if (vault->taken[page / 64] == UINT64_MAX)
+			page = (page / 64 + 1) * 64;
+		else
+			page++;
+	}
+	return page;
+}
+
+/* The start of a run of @n free pages within [@page, @end), or @end. */
+static uint32_t find_run(const struct vault *vault, uint32_t page,
+			 uint32_t end, uint32_t n)
+{
+	uint32_t run = 0;
+
+	for (page = next_free(vault, page); page + n - run <= end; page++) {
+		if (is_taken(vault, page)) {
+			page = next_free(vault, page);
+			run = 0;
+			if (page + n > end)
+				break;
+		}
+		if (++run == n)
+			return page + 1 - n;
+	}
+	return end;
+}
+
+uint32_t vault_alloc(struct vault *vault, size_t bytes)
+{
+	uint32_t n = (uint32_t)((bytes + VAULT_PAGE_BYTES - 1) /
+				VAULT_PAGE_BYTES);
+	uint32_t end = vault->n_pages;
+	uint32_t page = find_run(vault, vault->hint, end, n);
+
+	if (page == end)
+		page = find_run(vault, 0, end, n);
+	if (page == end)
+		return VAULT_NONE;
+	for (uint32_t i = 0; i < n; i++)
+		set_taken(vault, page + i, true);
+	vault->hint = page + n;
+	if (vault->hint > vault->n_touched)
+		vault->n_touched = vault->hint;
+	return vault->buffers + page * VAULT_PAGE_BYTES;
+}
+
+static void mark_pages(struct vault *vault, uint32_t offset, size_t bytes,
+		       bool taken)
+{
+	uint32_t first = (offset - vault->buffers) / VAULT_PAGE_BYTES;
+	uint32_t last = (uint32_t)((offset - vault->buffers + bytes - 1) /
+				   VAULT_PAGE_BYTES);
+
+	for (uint32_t page = first; page <= last; page++)
+		set_taken(vault, page, taken);
+}
+
+/* What a burst touched is given back when its last page is free again. */
+static void give_back(struct vault *vault)
+{
+	const uint32_t worth_a_call = 1024; /* pages: 4 MiB */
+
+	if (vault->n_touched > worth_a_call)
+		(void)madvise(vault->base + vault->buffers,
+			      (size_t)vault->n_touched * VAULT_PAGE_BYTES,
+			      MADV_REMOVE); /* if not, it is kept: no harm */
+	vault->n_touched = 0;
+	vault->hint = 0;
+}
+
+void vault_free(struct vault *vault, uint32_t offset, size_t bytes)
+{
+	if (!bytes || !vault_is_buffer(vault, offset, bytes))
+		return;
+	mark_pages(vault, offset, bytes, false);
+	if (!vault->n_taken)
+		give_back(vault);
+}
+
+void vault_take_pages(struct vault *vault, uint32_t offset, size_t bytes)
+{
+	if (bytes && vault_is_buffer(vault, offset, bytes))
+		mark_pages(vault, offset, bytes, true);
+	vault->n_touched = vault->n_pages; /* by whom it was, is not known */
+}
+
+bool vault_is_buffer(const struct vault *vault, uint32_t offset, size_t bytes)
+{
+	return offset >= vault->buffers && bytes <= vault->bytes &&
+	       offset <= vault->bytes - bytes;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * worker.h - the process that accepts and serves; all it holds
+ *
+ * What a worker knows is in three places. Its part of the ledger and its
+ * vault outlive it: a successor resumes from them and from the kernel. What
+ * stands here dies with it and is made anew from those.
+ */
+#ifndef GUICHET_WORKER_H
+#define GUICHET_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/config.h"
+#include "server/control.h"
+#include "server/listener.h"
+#include "server/part.h"
+#include "server/vault.h"
+#include "server/wheel.h"
+
+/*
+ * What the keeper wants of its worker. It stands in a page that both share, so
+ * that a successor finds it too.
+ */
+struct order_page {
+	_Atomic uint32_t order; /* enum order */
+	_Atomic uint64_t deadline_mono_ns; /* of a drain */
+	_Atomic uint32_t is_deaf; /* the worker says: it accepts no more */
+};
+
+/* How the predecessor ended. */
+enum legacy {
+	LEGACY_NONE,    /* there was none */
+	LEGACY_KILLED,  /* from outside: costs no connection */
+	LEGACY_FAULT,   /* by its own fault: the handler in hand did it */
+	LEGACY_HUNG,    /* shot by its keeper for hanging */
+	LEGACY_STUCK,   /* twice by its own fault, over the same row */
+};
+
+/* Status with which a worker leaves; anything else is a death. */
+enum worker_exit {
+	WORKER_EXIT_DONE = 0,    /* as ordered */
+	WORKER_EXIT_FAILED = 70, /* could not start: it has said why */
+};
+
+/*
+ * What a keeper prepares once and each of its workers gets. All of it is
+ * borrowed from the keeper, whose memory the worker was cloned with.
+ */
+struct post {
+	unsigned slot;
+	pid_t keeper;
+	const struct config *config;
+	const struct listener *listeners; /* ledger listener l is [l - 1] */
+	size_t n_listeners;
+	struct part part;
+	struct ledger_view view;
+	struct vault vault;
+	struct order_page *order;
+	int order_fd;   /* eventfd: the order has changed */
+	int control_fd; /* to the master */
+	uint8_t *is_base; /* by descriptor: it is the keeper's, not a worker's */
+	int n_fds;        /* descriptors lie below this */
+};
+
+/* A connection, as only the living worker needs it; by row. */
+struct conn {
+	struct wheel_link link;
+	int fd;
+	uint32_t serial;      /* low bits of its id, in its epoll events */
+	uint32_t events;      /* that epoll watches for */
+	uint32_t in_room;     /* of its input buffer, from in_offset */
+	uint16_t listener;    /* ledger listener */
+	uint16_t has_deadline;
+};
+
+struct worker {
+	const struct post *post;
+	/* copies of what every turn uses */
+	struct ledger_head *head;
+	struct ledger_totals *totals;
+	struct ledger_row *rows;
+	struct vault *vault;
+	const struct listener *listeners;
+
+	int epoll_fd;
+	uint64_t now_ns; /* monotonic; read once a loop turn */
+	struct conn *conns;
+	uint32_t n_rows;
+	uint32_t *free_rows; /* a stack */
+	uint32_t n_free;
+	struct wheel wheel;
+	uint64_t next_tick_ns;
+	uint64_t n_turns; /* in this loop turn */
+
+	struct rest *rests; /* by listener: see accept.c */
+	uint32_t n_resting;
+	bool is_draining;
+	bool is_leaving;
+};
+
+/*
+ * Runs a worker in the calling process, which was cloned for it. @legacy: how
+ * its predecessor ended. Does not return.
+ */
+_Noreturn void worker_run(struct post *post, enum legacy legacy);
+
+/* What an epoll event is for. */
+enum watch_kind {
+	WATCH_ORDER,
+	WATCH_LISTENER, /* index: ledger listener */
+	WATCH_DATAGRAM, /* index: ledger listener */
+	WATCH_CONN,     /* index: row */
+	WATCH_KINDS
+};
+
+/*
+ * Epoll's 64 bits: the kind, so many bits of a serial that tell a stale event
+ * of a row's former connection, and an index.
+ */
+static inline uint64_t watch_data(enum watch_kind kind, uint32_t index,
+				  uint32_t serial)
+{
+	return (uint64_t)kind << 60 | (uint64_t)(serial & 0xfffffff) << 32 |
+	       index;
+}
+
+static inline const struct listen_config *worker_listen(const struct worker *w,
+							uint32_t listener)
+{
+	return w->listeners[listener - 1].config;
+}
+
+static inline struct ledger_record *row_record(struct ledger_row *row)
+{
+	return &row->record[ledger_get(row->valid) & 1];
+}
+
+#endif
