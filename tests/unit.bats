@@ -1,0 +1,57 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+#
+# unit.bats - the pure modules, each by its small C program in tests/unit
+
+setup() {
+	UNIT="${BUILD:-$BATS_TEST_DIRNAME/../build}/unit"
+}
+
+# Runs one program; it prints every check that failed, both sides.
+unit() {
+	timeout 60 "$UNIT/$1"
+}
+
+@test "addresses are parsed, resolved and shown as typed, others refused" {
+	unit addr
+}
+
+@test "histogram buckets join without a gap and give percentiles" {
+	unit histogram
+}
+
+@test "the ledger's arrays never overlap and parts are whole pages" {
+	unit ledger
+}
+
+@test "the log writes one harmless line an event and never blocks" {
+	unit log
+}
+
+@test "options are read from one table and wrong ones named" {
+	unit options
+}
+
+@test "the runtime directory follows the environment and the user" {
+	unit runtime
+}
+
+@test "durations and sizes are read back as they were written" {
+	unit units
+}
+
+@test "the nearest word is the one that was meant" {
+	unit words
+}
+
+@test "every unit program has a test here" {
+	local missing=0 file name
+
+	for file in "$BATS_TEST_DIRNAME"/unit/*.c; do
+		name=$(basename "$file" .c)
+		grep -q "^	unit $name\$" "$BATS_TEST_FILENAME" && continue
+		echo "tests/unit/$name.c is run by no test of unit.bats"
+		missing=1
+	done
+	[ "$missing" = 0 ]
+}
