@@ -141,15 +141,18 @@ run: all ## start the demonstration server, echo on 127.0.0.1:7007
 PARALLEL = $(if $(filter-out 1,$(JOBS)),$(shell parallel --version \
 	2>/dev/null | grep -q GNU && echo --jobs $(JOBS)))
 
-check: tests bats ## run every test (JOBS=N: N at a time)
-	BUILD='$(abspath $(BUILD))' bats $(PARALLEL) $(or $(TESTS),tests)
+# Four minutes: no test takes one, and one that hangs must not take the others
+# along. (Bats needs ps for that.)
+check: tests bats ## run every test; TESTS='FILE...' runs these
+	@BUILD='$(abspath $(BUILD))' BATS_TEST_TIMEOUT=240 \
+		bats $(PARALLEL) $(or $(TESTS),tests)
 
 bats:
-	@command -v bats >/dev/null || \
+	@{ command -v bats && command -v ps; } >/dev/null || \
 	{ [ "$$(id -u)" = 0 ] && [ -e /etc/debian_version ] && \
-	apt-get update -q && apt-get install -q -y bats; } || \
-	{ echo "make check: Bats is missing;" \
-		"get it with: sudo apt-get install bats" >&2; exit 1; }
+	apt-get update -q && apt-get install -q -y bats procps; } >&2 || \
+	{ echo "make check: Bats or ps is missing;" \
+		"get them with: sudo apt-get install bats procps" >&2; exit 1; }
 
 bench: all $(BENCH_PROGRAMS) ## measure against the floor, side by side
 	BUILD='$(abspath $(BUILD))' tests/bench/run.sh

@@ -11,8 +11,9 @@
  *     P(enum tail, name, on: which traffic passes here)
  *
  * on: "s" any stream connection, "p" a peer that does not read (output waits
- * in a buffer), "i" a service that leaves input unconsumed, "d" a datagram,
- * "c" the end of a connection, "r" a resume, "f" a full ledger.
+ * in a buffer), "i" a service that leaves input unconsumed, "e" a service
+ * that ends the connection first, "d" a datagram, "r" a resume, "f" a full
+ * ledger.
  */
 #ifndef GUICHET_CRASH_H
 #define GUICHET_CRASH_H
@@ -43,13 +44,13 @@
 	P(SETTLED_HALF, "settled-half", "s")     \
 	P(SETTLED, "settled", "s")               \
 	P(TURN_DONE, "turn-done", "s")           \
-	P(CLOSE_JOURNALED, "close-journaled", "c") \
-	P(CLOSE_MARKED, "close-marked", "c")     \
-	P(CLOSE_LISTED, "close-listed", "c")     \
-	P(CLOSE_COUNTED, "close-counted", "c")   \
-	P(CLOSE_CLOSED, "close-closed", "c")     \
-	P(CLOSE_FREED, "close-freed", "c")       \
-	P(FIN_SENT, "fin-sent", "c")             \
+	P(CLOSE_JOURNALED, "close-journaled", "s") \
+	P(CLOSE_MARKED, "close-marked", "s")     \
+	P(CLOSE_LISTED, "close-listed", "s")     \
+	P(CLOSE_COUNTED, "close-counted", "s")   \
+	P(CLOSE_CLOSED, "close-closed", "s")     \
+	P(CLOSE_FREED, "close-freed", "s")       \
+	P(FIN_SENT, "fin-sent", "e")             \
 	P(RESUME_BEGUN, "resume-begun", "r")     \
 	P(RESUME_ROWS, "resume-rows", "r")       \
 	P(RESUME_SWEPT, "resume-swept", "r")     \

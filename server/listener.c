@@ -73,6 +73,20 @@ static int set_tcp_options(int fd)
 }
 
 /*
+ * Datagrams that come while no worker looks wait here, or are lost. More than
+ * net.core.rmem_max takes a privilege; without it, we have what it allows.
+ */
+static void widen_queue(int fd)
+{
+	const int bytes = 4 << 20;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes,
+		       sizeof(bytes)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes,
+				 sizeof(bytes));
+}
+
+/*
  * The address that was asked, with each datagram. Never SO_REUSEADDR: with it
  * a second socket may bind the same port and steal the datagrams.
  */
@@ -83,6 +97,7 @@ static int set_udp_options(int fd, int family)
 		{ IPPROTO_IPV6, IPV6_RECVPKTINFO, 1 },
 	};
 
+	widen_queue(fd);
 	/* an IPv6 socket may get IPv4 datagrams, too */
 	return set_options(fd, options, family == AF_INET6 ? 2 : 1);
 }

@@ -140,9 +140,10 @@ static void parse_command(int argc, char **argv, struct command *command)
 	char **words = calloc((size_t)argc + 1, sizeof(*words));
 	int n_operands;
 
-	if (!words)
+	if (words)
+		memcpy(words, argv, (size_t)argc * sizeof(*words));
+	else
 		die(EXIT_FAILED, "command line: out of memory");
-	memcpy(words, argv, (size_t)argc * sizeof(*words));
 	options_parse(&options, argc, words, command, &n_operands);
 	if (n_operands)
 		die(EXIT_USAGE, "%s: takes options only; see guichetd --help",

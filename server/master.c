@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -508,6 +509,8 @@ enum exit_code master_run(const struct config *config)
 
 	m.config = config;
 	log_set_level(config->log_level);
+	/* a killed keeper's worker, which dies with it, is ours to bury */
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	if (open_master(&m) < 0) {
 		close_listeners(&m);
 		return EXIT_FAILED;

@@ -115,7 +115,8 @@ int segment_claim(const struct config *config, char *path, size_t path_bytes)
 		err = -errno;
 		log_error("%s: cannot make the runtime directory: %s",
 			  config->runtime_dir, strerror(-err));
-		return err;
+		/* -ENOENT would say that there is no ledger yet */
+		return err == -ENOENT ? -ENOTDIR : err;
 	}
 	return claim_existing(config, path);
 }
@@ -168,7 +169,7 @@ static void fill_listeners(struct segment *segment,
 		copy_text(to->service, sizeof(to->service),
 			  from->config->service->name);
 		(void)addr_format(&from->addr, to->address);
-		to->transport = from->addr.transport;
+		to->transport = (uint16_t)from->addr.transport;
 		to->family = from->addr.u.any.sa_family;
 		to->port = addr_port(&from->addr);
 		to->backlog = from->backlog;

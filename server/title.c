@@ -8,7 +8,6 @@
 #include "server/title.h"
 
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,45 +26,30 @@ static char *end_of_run(char *from, char **list)
 	return from;
 }
 
-/* Makes the @n strings of @list copies of their own. */
-static bool copy_strings(char **list, size_t n)
+/* Makes those of @list that lie in the room name their copies. */
+static void move_list(char **list, char *copies)
 {
-	for (size_t i = 0; i < n; i++) {
-		list[i] = strdup(list[i]);
-		if (!list[i])
-			return false;
-	}
-	return true;
-}
-
-static bool copy_environment(void)
-{
-	size_t n = 0;
-	char **copy;
-
-	while (environ[n])
-		n++;
-	copy = calloc(n + 1, sizeof(*copy));
-	if (!copy)
-		return false;
-	memcpy(copy, environ, n * sizeof(*copy));
-	environ = copy;
-	return copy_strings(copy, n);
+	for (; *list; list++)
+		if (*list >= room && *list < room + room_bytes)
+			*list = copies + (*list - room);
 }
 
 void title_init(int argc, char **argv)
 {
-	char *start, *end;
+	static char *copies; /* for good: unsetenv() drops pointers into it */
+	char *end;
 
 	if (argc < 1)
 		return;
-	start = argv[0];
-	end = end_of_run(start, argv);
-	end = end_of_run(end, environ);
-	if (!copy_strings(argv, (size_t)argc) || !copy_environment())
+	end = end_of_run(end_of_run(argv[0], argv), environ);
+	copies = malloc((size_t)(end - argv[0]));
+	if (!copies)
 		return; /* then there are no titles; nothing depends on them */
-	room = start;
+	room = argv[0];
 	room_bytes = (size_t)(end - room);
+	memcpy(copies, room, room_bytes);
+	move_list(argv, copies);
+	move_list(environ, copies);
 }
 
 void title_set(const char *fmt, ...)

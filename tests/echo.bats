@@ -23,13 +23,6 @@ says() {
 		"$("$GUICHET" send -w 20s "$1" "hello $1")"
 }
 
-# hold_connection NAME: a client that says nothing; closed by `exec 5>&-`
-hold_connection() {
-	mkfifo "$DIR/$1.in"
-	background "$1" "$GUICHET" talk "${@:2}" <"$DIR/$1.in"
-	exec 5>"$DIR/$1.in"
-}
-
 @test "every kind of listener echoes" {
 	server_start -l tcp:127.0.0.1:0=echo -l "unix:$DIR/echo.sock=echo" \
 		-l udp:127.0.0.1:0=echo
@@ -100,8 +93,6 @@ is_stuck() {
 
 	server_start -w 1 -l tcp:127.0.0.1:0=echo
 	exec 5<>"/dev/tcp/127.0.0.1/$(server_port echo)"
-	background writer head -c "$bytes" /dev/zero
-	kill "${BACKGROUND[0]}"
 	head -c "$bytes" /dev/zero >&5 3>&- &
 	BACKGROUND+=($!)
 	wait_until 20 is_writing
@@ -126,13 +117,13 @@ is_stuck() {
 	END
 	server_start
 	port=$(server_port echo)
-	hold_connection silent 127.0.0.1 "$port"
+	talk_begin silent "127.0.0.1:$port"
 	"$GUICHET" ping -i 0.2 -c 8 -w 20s "127.0.0.1:$port" >"$DIR/ping"
 	grep -q '8 messages transmitted, 8 received' "$DIR/ping"
 	is "connections of the busy one" 1 "$(grep -c '^connected' "$DIR/ping")"
 	wait_until 10 stat_is connections.closed.idle 1
-	wait "${BACKGROUND[0]}" # the client saw the end
-	exec 5>&-
+	wait_until 5 not is_running "${BACKGROUND[0]}"
+	talk_end
 	wait_until 5 stat_is connections.closed.eof 1
 	is "reasons" "eof idle" "$(column closed reason | sort | xargs)"
 }

@@ -74,6 +74,20 @@ background() {
 	BACKGROUND+=($!)
 }
 
+# talk_begin NAME ADDRESS: a client that says what is written to descriptor 5,
+# and ends its side at talk_end; its answers are in $DIR/NAME.out
+talk_begin() {
+	mkfifo "$DIR/$1.in"
+	# shellcheck disable=SC2016 # for the inner shell
+	background "$1" sh -c 'exec "$1" talk "$2" <"$3"' - \
+		"$GUICHET" "$2" "$DIR/$1.in"
+	exec 5>"$DIR/$1.in"
+}
+
+talk_end() {
+	exec 5>&-
+}
+
 # --- the server ---------------------------------------------------------------
 
 # server_config: standard input as $DIR/guichetd.conf
@@ -84,8 +98,10 @@ server_config() {
 # server_launch ARGUMENT...: guichetd with these, not waited for
 server_launch() {
 	LOG=$DIR/server-${#SERVERS[@]}.log
-	# a session of its own, so that all its processes can be found
-	setsid "$GUICHETD" -r "$DIR" -n t "$@" </dev/null >"$LOG" 2>&1 3>&- &
+	# a session of its own, so that all its processes can be found; and it
+	# ends with the test, however that ends
+	setpriv --pdeathsig KILL setsid "$GUICHETD" -r "$DIR" -n t "$@" \
+		</dev/null >"$LOG" 2>&1 3>&- &
 	SERVER=$!
 	SERVERS+=("$SERVER")
 }

@@ -6,7 +6,8 @@
  * holds lines of 64 bytes, "POINT HOW", HOW being kill (SIGKILL) or exit
  * (_exit without clean-up). The first process that comes to an armed point
  * takes the line out ("#" in its first place) and dies there. So a test arms
- * by writing, and sees by reading whether the point was reached.
+ * by writing, and sees by reading whether the point was reached. With HOW
+ * always, every process that comes there aborts, until a test disarms it.
  */
 #include "server/crash.h"
 
@@ -45,10 +46,9 @@ __attribute__((constructor)) static void map_lines(void)
 		lines = at;
 }
 
-static bool takes(unsigned line, const char *name, const char *how)
+static bool is_armed(unsigned line, const char *name, const char *how)
 {
 	char want[LINE_BYTES], have[LINE_BYTES];
-	char first = name[0];
 	size_t n = strlen(name);
 
 	memcpy(want, name, n);
@@ -57,7 +57,14 @@ static bool takes(unsigned line, const char *name, const char *how)
 	n += strlen(how);
 	for (size_t i = 0; i < n; i++)
 		have[i] = lines[line][i];
-	return memcmp(want, have, n) == 0 &&
+	return memcmp(want, have, n) == 0;
+}
+
+static bool takes(unsigned line, const char *name, const char *how)
+{
+	char first = name[0];
+
+	return is_armed(line, name, how) &&
 	       atomic_compare_exchange_strong(&lines[line][0], &first, '#');
 }
 
@@ -72,5 +79,7 @@ void crash_reached(enum crash_point point)
 			(void)raise(SIGKILL);
 		if (takes(i, name, "exit"))
 			_exit(1);
+		if (is_armed(i, name, "always"))
+			abort();
 	}
 }

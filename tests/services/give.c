@@ -10,8 +10,11 @@
 
 #include "tests/services/services.h"
 
-static const char pattern[] = "abcdefghijklmnopqrstuvwxyz\n";
-#define PATTERN_BYTES (sizeof(pattern) - 1)
+#define LINE "abcdefghijklmnopqrstuvwxyz\n"
+#define LINE_BYTES (sizeof(LINE) - 1)
+
+/* Two lines: from any place in the first, a whole line lies ahead. */
+static const char pattern[] = LINE LINE;
 
 struct give_state {
 	uint64_t left;
@@ -21,11 +24,15 @@ struct give_state {
 static enum verdict give(struct turn *turn)
 {
 	struct give_state *state = turn->state;
-	uint64_t at = turn->produced;
+	const char *from = &pattern[turn->produced % LINE_BYTES];
+	size_t n = LINE_BYTES;
 
-	while (state->left && turn_write(turn, &pattern[at % PATTERN_BYTES], 1)) {
-		state->left--;
-		at++;
+	while (state->left) {
+		if (state->left < n)
+			n = (size_t)state->left;
+		if (!turn_write(turn, from, n))
+			break;
+		state->left -= n;
 	}
 	return state->left ? VERDICT_AGAIN : VERDICT_CLOSE;
 }

@@ -8,5 +8,6 @@ const struct service *const test_services[] = {
 	&poison_service,
 	&lines_service,
 	&give_service,
+	&probe_service,
 	NULL,
 };

@@ -12,5 +12,6 @@ extern const struct service *const test_services[]; /* ended by NULL */
 extern const struct service poison_service;
 extern const struct service lines_service;
 extern const struct service give_service;
+extern const struct service probe_service;
 
 #endif

@@ -19,7 +19,7 @@ static _Noreturn void peer_fail(const char *what)
 }
 
 /* The first address that @text stands for. */
-static void peer_parse(const char *text, struct addr_socket *socket)
+static inline void peer_parse(const char *text, struct addr_socket *socket)
 {
 	struct addr_list list;
 	struct addr addr;
@@ -34,7 +34,7 @@ static void peer_parse(const char *text, struct addr_socket *socket)
 }
 
 /* A socket of the kind that @socket wants. */
-static int peer_socket(const struct addr_socket *peer)
+static inline int peer_socket(const struct addr_socket *peer)
 {
 	int type = peer->transport == TRANSPORT_UDP ? SOCK_DGRAM : SOCK_STREAM;
 	int fd = socket(peer->u.any.sa_family, type | SOCK_CLOEXEC, 0);

@@ -210,11 +210,14 @@ outside() {
 		--propagation private \
 		bash "$me" --inside >"$work/console" 2>&1 </dev/null 3>&- &
 	lab=$!
-	wait "$lab"
+	{ wait "$lab"; } 2>/dev/null
 	status=$?
 	lab=
 	cat "$work/lab/output"
-	[ "$status" = 137 ] && status=124
+	if [ "$status" = 137 ]; then
+		echo "systemd-lab: $limit s were not enough" >&2
+		status=124
+	fi
 	[ "$status" = 0 ] ||
 		cat "$work/console" "$work/lab/journal" >&2 2>/dev/null
 	exit "$status"

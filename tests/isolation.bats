@@ -1,0 +1,148 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+#
+# isolation.bats - who may write what of the ledger, as the kernel sees it
+#
+# The service `probe` of the test build (tests/services/probe.c) tries from
+# inside of a worker.
+
+load helpers
+
+setup() {
+	server_setup
+	GUICHETD=$TOOLS/guichetd
+}
+
+teardown() {
+	server_teardown
+}
+
+# header_field OFFSET: 64 bits of the ledger's header
+header_field() {
+	od -A n -t u8 -j "$1" -N 8 "$DIR/t.ledger" | tr -d ' '
+}
+
+parts_offset() { header_field 88; }
+part_bytes() { header_field 96; }
+
+# maps PID: its mappings of the ledger: "RIGHTS OFFSET BYTES"
+maps() {
+	local range rights offset rest
+
+	while read -r range rights offset rest; do
+		[[ $rest == *.ledger* ]] || continue
+		echo "$rights $((16#$offset))" \
+			$((16#${range#*-} - 16#${range%-*}))
+	done <"/proc/$1/maps"
+}
+
+# only_its_part PID SLOT
+only_its_part() {
+	is "what pid $1 may write" \
+		"rw-s $(($(parts_offset) + $2 * $(part_bytes))) $(part_bytes)" \
+		"$(maps "$1" | grep w)"
+	is "what else it has mapped" "r--s 0 $(wc -c <"$DIR/t.ledger")" \
+		"$(maps "$1" | grep -v w)"
+}
+
+# probe WORD: what the service answers to it, which ends with an empty line
+probe() {
+	local n
+
+	n=$(n_answers)
+	echo "$1" >&5
+	wait_until 10 has_answered $((n + 1))
+	awk -v RS= 'END { print }' "$DIR/probe.out"
+}
+
+n_answers() {
+	grep -c '^$' "$DIR/probe.out" || true
+}
+
+has_answered() {
+	is "answers" "$1" "$(n_answers)"
+}
+
+@test "a worker and its keeper can write their own part, and read the rest" {
+	local slot
+
+	server_start -w 2 -l tcp:127.0.0.1:0=echo
+	for slot in 0 1; do
+		only_its_part "$(column workers pid slot "$slot")" "$slot"
+		only_its_part "$(column workers keeper slot "$slot")" "$slot"
+	done
+}
+
+@test "a successor can write no more than its predecessor" {
+	server_start -w 1 -l tcp:127.0.0.1:0=echo
+	kill -KILL "$(worker_pids)"
+	wait_until 10 stat_is workers.successions 1
+	only_its_part "$(worker_pids)" 0
+}
+
+@test "the master has mapped nothing that a worker can write" {
+	server_start -w 2 -l tcp:127.0.0.1:0=echo
+	is "what the master has mapped" "rw-s 0 $(parts_offset)" \
+		"$(maps "$SERVER")"
+}
+
+@test "no worker or keeper has a descriptor of the ledger" {
+	local pid
+
+	server_start -w 2 -l tcp:127.0.0.1:0=echo
+	for pid in $(worker_pids) $(keeper_pids); do
+		is "descriptors of pid $pid" "" \
+			"$(find "/proc/$pid/fd" -lname '*ledger*')"
+	done
+}
+
+@test "a worker cannot make what it reads of the ledger writable" {
+	server_start -w 1 -l tcp:127.0.0.1:0=probe
+	talk_begin probe "127.0.0.1:$(server_port probe)"
+	is "rights" "r--s rw-s" \
+		"$(probe maps | awk '{ print $2 }' | sort | xargs)"
+	is "mprotect" EACCES "$(probe mprotect)"
+	talk_end
+}
+
+@test "a worker of another user cannot open the ledger for writing" {
+	[ "$(id -u)" = 0 ] || skip "only root can start it as another user"
+	chmod 755 "$DIR"
+	server_config <<-END
+		[server]
+		workers = 1
+		user = nobody
+		[listen tcp:127.0.0.1:0]
+		service = probe
+	END
+	server_start
+	is "the worker's uid" "$(id -u nobody)" "$(awk \
+		'/^Uid:/ { print $2 }' "/proc/$(worker_pids)/status")"
+	talk_begin probe "127.0.0.1:$(server_port probe)"
+	is "open" EACCES "$(probe open)"
+	is "mprotect" EACCES "$(probe mprotect)"
+	talk_end
+}
+
+@test "what a worker keeps of clients' bytes is for nobody else" {
+	local pid
+
+	server_start -w 1 -l tcp:127.0.0.1:0=echo
+	pid=$(worker_pids)
+	grep -q 'rw-s .*/memfd:' "/proc/$pid/maps"
+	# It is mapped, and has no name that another could open.
+	is "descriptors of it" "" "$(find "/proc/$pid/fd" -lname '*memfd*')"
+	is "clients' bytes in the ledger" 0 "$({
+		"$GUICHET" send "127.0.0.1:$(server_port echo)" \
+			"a-secret-of-the-client" >/dev/null
+		grep -c -a 'a-secret-of-the-client' "$DIR/t.ledger"
+	})"
+}
+
+@test "the master's sources name nothing that a worker can write" {
+	local server=$BATS_TEST_DIRNAME/../server
+
+	is "uses" "" "$(grep -nE \
+		'ledger_(head|totals|row|closed|record)|part_(map|point)|ledger_view' \
+		"$server/master.c" "$server/slot.c" "$server/slot.h")"
+}

@@ -1,0 +1,455 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+#
+# master.bats - signals, ends, shortages, and what a new start finds
+
+load helpers
+
+setup() {
+	server_setup
+}
+
+teardown() {
+	server_teardown
+}
+
+# talks WHAT NUMBER: the open talk says it, and hears it, its answer NUMBER
+talks() {
+	echo "$1" >&5
+	wait_until 10 hears "$1" "$2"
+}
+
+hears() {
+	is "line $2 of the answers" "$1" "$(sed -n "$2p" "$DIR/talk.out")"
+}
+
+is_refused() {
+	local answer
+
+	answer=$("$GUICHET" send -w 2s "$1" hi 2>&1) && return 1
+	grep -q 'Connection refused' <<<"$answer"
+}
+
+# says_stopped: the ledger says that the server was stopped; no socket file is left
+says_stopped() {
+	is "the state" stopped "$("$STAT" -f "$DIR/t.ledger" -o json |
+		sed 's/.*"state":"\([a-z]*\)".*/\1/')"
+	[ -z "$(find "$DIR" -type s)" ]
+}
+
+# --- signals ------------------------------------------------------------------
+
+@test "TERM: connections talk on until they end, new ones are refused" {
+	local port
+
+	server_start -l tcp:127.0.0.1:0=echo -l "unix:$DIR/echo.sock=echo"
+	port=$(server_port echo)
+	talk_begin talk "127.0.0.1:$port"
+	talks before 1
+	kill -TERM "$SERVER"
+	wait_until 5 logged 'draining'
+	wait_until 5 is_refused "127.0.0.1:$port"
+	[ ! -e "$DIR/echo.sock" ]
+	talks after 2
+	column workers state | grep -qx draining
+	talk_end
+	server_ends
+	stat_is connections.closed.eof 1
+	stat_is connections.closed 1
+	says_stopped
+}
+
+@test "TERM: what is still open at the deadline is closed" {
+	server_config <<-END
+		[server]
+		drain-timeout = 300ms
+		[listen tcp:127.0.0.1:0]
+		service = echo
+	END
+	server_start
+	talk_begin talk "127.0.0.1:$(server_port echo)"
+	talks before 1
+	kill -TERM "$SERVER"
+	server_ends
+	stat_is connections.closed.drain 1
+	says_stopped
+	talk_end
+}
+
+# Two in a moment are one; so it is told until it listens.
+is_told_again() {
+	kill -TERM "$SERVER" && logged 'stopping'
+}
+
+@test "a second TERM ends a drain at once" {
+	server_start -l tcp:127.0.0.1:0=echo
+	talk_begin talk "127.0.0.1:$(server_port echo)"
+	talks before 1
+	kill -TERM "$SERVER"
+	wait_until 5 logged 'draining'
+	wait_until 10 is_told_again
+	server_ends
+	stat_is connections.closed.drain 1
+	says_stopped
+	talk_end
+}
+
+@test "INT and QUIT close what is open, at once" {
+	local signal
+
+	for signal in INT QUIT; do
+		server_start -l tcp:127.0.0.1:0=echo
+		talk_begin talk "127.0.0.1:$(server_port echo)"
+		talks before 1
+		kill -s "$signal" "$SERVER"
+		server_ends
+		says_stopped
+		talk_end
+		rm "$DIR/talk.in"
+	done
+	stat_is connections.closed.drain 2
+}
+
+@test "TTIN adds a worker, TTOU retires one when its connections have ended" {
+	server_start -w 1 -l tcp:127.0.0.1:0=echo
+	kill -TTIN "$SERVER"
+	wait_until 10 stat_is workers.running 2
+	kill -TTIN "$SERVER"
+	wait_until 10 stat_is workers.running 3
+	kill -TTOU "$SERVER"
+	wait_until 10 stat_is workers.running 2
+	wait_until 10 is "workers" 2 "$(worker_pids | wc -l)"
+	is "an answer" hi "$("$GUICHET" send "127.0.0.1:$(server_port echo)" hi)"
+	stat_is workers.deaths 0
+}
+
+# open_on SLOT: a talk whose worker is that one
+open_on() {
+	local i
+
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		rm -f "$DIR/talk.in"
+		talk_begin talk "127.0.0.1:$(server_port echo)"
+		talks hello 1
+		[ "$(column workers open slot "$1")" = 0 ] || return 0
+		talk_end
+		wait_until 5 stat_is connections.open 0
+		# Whoever is first in the queue takes it: turn it over.
+		"$GUICHET" bench "127.0.0.1:$(server_port echo)" -c 30 -N 30 \
+			>/dev/null
+	done
+	return 1
+}
+
+@test "a retired worker serves its connections until they end" {
+	server_start -w 2 -l tcp:127.0.0.1:0=echo
+	open_on 1
+	kill -TTOU "$SERVER"
+	wait_until 5 is_state 1 draining
+	talks "still there" 2
+	talk_end
+	wait_until 10 is_state 1 absent
+	stat_is workers.deaths 0
+	stat_is connections.closed.eof "$(counter connections.closed)"
+	# And its slot can be used again.
+	kill -TTIN "$SERVER"
+	wait_until 10 is_state 1 serving
+}
+
+is_state() {
+	is "the state of worker $1" "$2" "$(column workers state slot "$1")"
+}
+
+@test "the last worker is not retired" {
+	server_start -w 1 -l tcp:127.0.0.1:0=echo
+	kill -TTOU "$SERVER"
+	wait_until 5 logged 'the last worker is not retired'
+	stat_is workers.running 1
+}
+
+@test "HUP and USR2 answer in the log and change nothing" {
+	local pids
+
+	server_start -l tcp:127.0.0.1:0=echo
+	pids=$(server_pids "$SERVER" | xargs)
+	kill -HUP "$SERVER"
+	wait_until 5 is "answers" 1 "$(log_lines 'not available')"
+	kill -USR2 "$SERVER"
+	wait_until 5 log_has 2 'not available'
+	is "processes" "$pids" "$(server_pids "$SERVER" | xargs)"
+}
+
+# log_has N PATTERN
+log_has() {
+	is "lines of $2" "$1" "$(log_lines "$2")"
+}
+
+@test "signals meant for the master do not harm keepers" {
+	local keepers signal
+
+	server_start -l tcp:127.0.0.1:0=echo
+	mapfile -t keepers < <(keeper_pids)
+	for signal in TERM INT QUIT HUP USR1 USR2 TTIN TTOU; do
+		kill -s "$signal" "${keepers[@]}"
+	done
+	is "an answer" hi "$("$GUICHET" send "127.0.0.1:$(server_port echo)" hi)"
+	column_is workers keeper "${keepers[*]}"
+	stat_is workers.deaths 0
+}
+
+@test "when the master dies, its keepers and workers are gone at once" {
+	local began ms
+
+	server_start -w 4 -l tcp:127.0.0.1:0=echo
+	[ "$(server_pids "$SERVER" | wc -l)" = 9 ]
+	began=$(now_ms)
+	kill -KILL "$SERVER"
+	until server_has_no_process "$SERVER" >/dev/null; do
+		[ $(($(now_ms) - began)) -lt 5000 ]
+	done
+	ms=$(($(now_ms) - began))
+	echo "# gone after $ms ms" >&3
+	[ "$ms" -lt 1000 ]
+	wait "$SERVER" 2>/dev/null || true
+}
+
+@test "processes tell in ps what they are" {
+	server_start -w 1 -l tcp:127.0.0.1:0=echo
+	is "titles" "guichetd: keeper 0
+guichetd: master, instance t
+guichetd: worker 0" "$(for pid in $(server_pids "$SERVER"); do
+		tr '\0' '\n' <"/proc/$pid/cmdline" | sed 's/ *$//' | head -n 1
+	done | sort)"
+}
+
+# --- a second server ----------------------------------------------------------
+
+@test "a second instance of the same name is refused, naming the first" {
+	server_start -l tcp:127.0.0.1:0=echo
+	run "$GUICHETD" -r "$DIR" -n t -l tcp:127.0.0.1:0=echo
+	is "status" 1 "$status"
+	is "what it says" "guichetd: instance t: is already running in $DIR \
+(pid $SERVER)" "$output"
+	is "an answer" hi "$("$GUICHET" send "127.0.0.1:$(server_port echo)" hi)"
+}
+
+@test "instances of other names live side by side" {
+	server_start -l tcp:127.0.0.1:0=echo
+	server_launch -n u -l tcp:127.0.0.1:0=echo
+	wait_until 30 logged '^guichetd: ready: instance u'
+	is "the first one's" serving "$(column workers state | sort -u)"
+	server_stop
+}
+
+# --- shortages ----------------------------------------------------------------
+
+# used_few_ticks PID TICKS BEFORE
+used_few_ticks() {
+	local used=$(($(cpu_ticks "$1") - $3))
+
+	echo "pid $1 used $used ticks, of at most $2"
+	[ "$used" -le "$2" ]
+}
+
+@test "out of descriptors: counted, said once, no spinning, nobody lost" {
+	local worker ticks client
+
+	server_start -w 1 -l tcp:127.0.0.1:0=echo
+	worker=$(worker_pids)
+	prlimit --pid "$worker" --nofile=3: # open ones stay
+	background client "$GUICHET" send -w 30s \
+		"127.0.0.1:$(server_port echo)" "at last"
+	client=${BACKGROUND[-1]}
+	wait_until 5 stat_above accept.errors 0
+	stat_is queue.length 1
+	ticks=$(cpu_ticks "$worker")
+	wait_until 20 stat_above accept.errors 7
+	used_few_ticks "$worker" 30 "$ticks"
+	is_running "$client"
+	log_has 1 'accept on echo: Too many open files'
+	stat_is connections.accepted 0
+	prlimit --pid "$worker" --nofile=1000:
+	wait "$client"
+	is "the answer" "at last" "$(cat "$DIR/client.out")"
+	stat_is connections.accepted 1
+	stat_is workers.deaths 0
+	# The next shortage is another one.
+	prlimit --pid "$worker" --nofile=3:
+	background again "$GUICHET" send -w 30s \
+		"127.0.0.1:$(server_port echo)" "again"
+	wait_until 5 log_has 2 'accept on echo: Too many open files'
+	prlimit --pid "$worker" --nofile=1000:
+	wait "${BACKGROUND[-1]}"
+}
+
+@test "a listener at rest does not keep the others from serving" {
+	local worker
+
+	server_start -w 1 -l tcp:127.0.0.1:0=echo -l udp:127.0.0.1:0=echo
+	talk_begin talk "127.0.0.1:$(server_port echo)"
+	talks before 1
+	worker=$(worker_pids)
+	prlimit --pid "$worker" --nofile=3:
+	background client "$GUICHET" send -w 30s \
+		"127.0.0.1:$(server_port echo)" "at last"
+	wait_until 5 stat_above accept.errors 0
+	talks "meanwhile" 2
+	is "a datagram's answer" hi \
+		"$("$GUICHET" send -w 20s "udp:127.0.0.1:$(server_port echo-2)" hi)"
+	prlimit --pid "$worker" --nofile=1000:
+	wait "${BACKGROUND[-1]}"
+	talk_end
+}
+
+@test "when rows run out, more are refused and counted, the others live" {
+	local n_refused
+
+	server_config <<-END
+		[server]
+		workers = 1
+		worker-connections = 4
+		[listen tcp:127.0.0.1:0]
+		service = echo
+	END
+	server_start
+	talk_begin talk "127.0.0.1:$(server_port echo)"
+	talks before 1
+	! "$GUICHET" bench "127.0.0.1:$(server_port echo)" -c 10 -d 300ms \
+		-o json >"$DIR/bench"
+	n_refused=$(counter connections.refused.full)
+	is "refused" 7 "$n_refused"
+	talks after 2
+	wait_until 5 stat_is connections.open 1
+	stat_is connections.accepted 4
+	stat_is connections.closed 3
+	is "an answer" hi "$("$GUICHET" send "127.0.0.1:$(server_port echo)" hi)"
+	talk_end
+}
+
+# --- a new start --------------------------------------------------------------
+
+created() {
+	"$STAT" -f "$DIR/t.ledger" -o json |
+		sed 's/.*"created":"\([^"]*\)".*/\1/'
+}
+
+# counters: all of the readout, "NAME VALUE"
+counters() {
+	readout | sed -n 's/^\(.*\):\([0-9]*\)|c$/\1 \2/p'
+}
+
+some_load() {
+	"$GUICHET" bench "127.0.0.1:$(server_port echo)" -c 10 -N 200 \
+		>"$DIR/bench" 2>"$DIR/bench.log"
+	wait_until 5 stat_is connections.open 0
+}
+
+@test "totals go on over a restart, and no id is used twice" {
+	local since
+
+	server_start -w 2 -l tcp:127.0.0.1:0=echo
+	some_load
+	column closed id | sort >"$DIR/ids"
+	counters >"$DIR/before"
+	since=$(created)
+	server_stop
+	server_start -w 2 -l tcp:127.0.0.1:0=echo
+	counters >"$DIR/after"
+	is "counters" "$(cat "$DIR/before")" "$(cat "$DIR/after")"
+	is "created" "$since" "$(created)"
+	some_load
+	stat_is connections.accepted 20
+	stat_is connections.closed.eof 20
+	stat_is messages 400
+	server_kill
+	server_start -w 2 -l tcp:127.0.0.1:0=echo
+	some_load
+	column closed id | sort >>"$DIR/ids"
+	stat_is messages 600
+	is "created" "$since" "$(created)"
+	is "ids used twice" "" "$(sort "$DIR/ids" | uniq -d)"
+}
+
+@test "connections that were open when the server was killed count as killed" {
+	server_start -w 1 -l tcp:127.0.0.1:0=echo
+	talk_begin talk "127.0.0.1:$(server_port echo)"
+	talks before 1
+	server_kill
+	talk_end
+	server_start -w 1 -l tcp:127.0.0.1:0=echo
+	stat_is connections.accepted 1
+	stat_is connections.closed.killed 1
+	stat_is connections.closed 1
+	stat_is connections.open 0
+	stat_is bytes.in 7
+}
+
+@test "with another configuration the instance's totals do not go back" {
+	server_start -w 2 -l tcp:127.0.0.1:0=echo -l "unix:$DIR/echo.sock=echo"
+	some_load
+	"$GUICHET" send "unix:$DIR/echo.sock" hello
+	wait_until 5 stat_is connections.closed 11
+	server_stop
+	server_start -w 1 -l tcp:127.0.0.1:0=echo
+	stat_is connections.accepted 11
+	stat_is connections.closed 11
+	stat_is messages 201
+	some_load
+	stat_is messages 401
+}
+
+# starts_over WHAT: a server starts although that stands for its ledger
+starts_over() {
+	server_start -w 1 -l tcp:127.0.0.1:0=echo || { echo "over $1"; return 1; }
+	stat_is workers.running 1
+	is "an answer" hi "$("$GUICHET" send "127.0.0.1:$(server_port echo)" hi)"
+	server_stop
+}
+
+@test "no ledger of whatever contents keeps a server from starting" {
+	local field
+
+	: >"$DIR/t.ledger"
+	starts_over "an empty one"
+	head -c 100000 /dev/urandom >"$DIR/t.ledger"
+	starts_over "noise"
+	truncate -s 5000 "$DIR/t.ledger"
+	starts_over "a truncated one"
+	"$TOOLS/forge" "$DIR/t.ledger" good
+	starts_over "one of other listeners"
+	"$TOOLS/forge" "$DIR/t.ledger" garbage 3
+	starts_over "noise in all that workers write"
+	for field in 1 3 8 12 20; do
+		"$TOOLS/forge" "$DIR/t.ledger" field "$field" 0xffffffff
+		starts_over "one whose header field $field is wrong"
+	done
+}
+
+# in_the_way WHAT: what a start says of it
+in_the_way() {
+	run timeout 20 "$GUICHETD" -r "$DIR" -n t -l tcp:127.0.0.1:0=echo
+	is "status" 1 "$status"
+	is "what it says" \
+		"guichetd: $DIR/t.ledger: cannot be used as the ledger: $1" \
+		"$output"
+}
+
+@test "what is no file in the ledger's place is one clear error" {
+	mkdir "$DIR/t.ledger"
+	in_the_way "Is a directory"
+	rmdir "$DIR/t.ledger"
+	ln -s elsewhere "$DIR/t.ledger"
+	in_the_way "Too many levels of symbolic links"
+	[ ! -e "$DIR/elsewhere" ]
+	rm "$DIR/t.ledger"
+	mkfifo "$DIR/t.ledger"
+	in_the_way "not a regular file"
+}
+
+@test "a runtime directory that cannot be made is one clear error" {
+	run timeout 20 "$GUICHETD" -r "$DIR/not/there" -n t \
+		-l tcp:127.0.0.1:0=echo
+	is "status" 1 "$status"
+	is "what it says" "guichetd: $DIR/not/there: cannot make the runtime \
+directory: No such file or directory" "$output"
+}
