@@ -129,6 +129,7 @@ static void answer(struct worker *w, uint32_t listener)
 	struct datagram d = {
 		.in = vault_at(w->vault, w->vault->scratch_in),
 		.in_bytes = x->in.msg_len,
+		.settings = worker_listen(w, listener)->settings,
 		.out = vault_at(w->vault, w->vault->scratch_out),
 		.out_room = VAULT_SCRATCH_OUT_BYTES,
 	};

@@ -40,6 +40,7 @@ struct turn {
 	size_t in_bytes;
 	bool is_eof;       /* the peer has ended its stream */
 	void *state;       /* state_bytes of it; zero in a new connection */
+	const void *settings; /* of the listener: settings_bytes */
 	uint64_t produced; /* bytes of output of all turns before this one */
 
 	size_t consumed;   /* the handler says: so much of in is dealt with */
@@ -55,6 +56,7 @@ struct turn {
 struct datagram {
 	const uint8_t *in;
 	size_t in_bytes;
+	const void *settings; /* of the listener: settings_bytes */
 	uint8_t *out; /* the answer goes here, or is `in` (in_place) */
 	size_t out_room;
 	size_t out_bytes;
@@ -65,11 +67,41 @@ struct datagram {
 #define SERVICE_STREAM   1U
 #define SERVICE_DATAGRAM 2U
 
+/*
+ * A setting of a service's own, which stands with the listener in the
+ * configuration. All of a listener's are taken when the configuration is read
+ * (by guichetd -t, too), as the user who starts the server.
+ */
+struct service_setting {
+	const char *name;     /* "file" */
+	const char *argument; /* what its value looks like: "FILE" */
+	const char *fallback; /* the value when none is given; NULL: unset */
+	const char *help;     /* one line */
+	/*
+	 * Takes @value into @settings. Returns NULL, or what is wrong with the
+	 * value: "is not ...", good until the next call.
+	 */
+	const char *(*set)(void *settings, const char *value);
+};
+
 struct service {
 	const char *name;
 	const char *help;    /* one line */
 	unsigned transports; /* SERVICE_STREAM | SERVICE_DATAGRAM */
 	size_t state_bytes;  /* at most SERVICE_STATE_MAX_BYTES */
+
+	/* the table of its settings, and the size of what they are set in:
+	   one for each listener, zero at first, read-only once it is checked */
+	const struct service_setting *settings;
+	size_t n_settings;
+	size_t settings_bytes;
+	/*
+	 * All settings of a listener are set: returns NULL, or what is wrong
+	 * with them together ("no command = is given"). May open and load what
+	 * they name; @transports: SERVICE_STREAM or SERVICE_DATAGRAM. NULL
+	 * where there is nothing to check.
+	 */
+	const char *(*check)(void *settings, unsigned transports);
 
 	/*
 	 * open: a connection is there and has said nothing; NULL where the
