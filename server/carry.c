@@ -9,15 +9,18 @@
 #include "server/carry.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/snapshot.h"
 #include "server/part.h"
 
 struct carry {
+	const struct ledger_file *file;
 	const struct snapshot *old;
 	const struct segment *segment;
 	uint32_t *target; /* new listener of each old one */
@@ -50,20 +53,128 @@ static ledger_count_t *counter_of(struct ledger_totals *totals, uint32_t l,
 	return &totals[l].counter[counter];
 }
 
-/* Rows that were open: their server's death closed them. */
+static uint32_t target_of(const struct carry *c, uint32_t listener)
+{
+	return listener < c->old->header.n_listeners ? c->target[listener]
+						     : LEDGER_FORMER;
+}
+
+/*
+ * Rows that were open: their server's death closed them. The one that was
+ * being closed has its own reason: see settle_close().
+ */
 static void count_killed(const struct carry *c,
 			 const struct snapshot_part *from,
 			 struct ledger_totals *to)
 {
 	for (size_t i = 0; i < from->n_rows; i++) {
-		uint32_t l = from->rows[i].listener;
+		uint32_t l = target_of(c, from->rows[i].listener);
 
-		l = l < c->old->header.n_listeners ? c->target[l]
-						   : LEDGER_FORMER;
+		if (ledger_get(from->rows[i].state) == ROW_CLOSING)
+			continue;
 		ledger_add(*counter_of(to, l, COUNTER_CLOSED), 1);
 		ledger_add(*counter_of(to, l, COUNTER_CLOSED_BY + CLOSE_KILLED),
 			   1);
 	}
+}
+
+/* ---- the step in hand, which the journal in the head tells of ---- */
+
+/* The totals of a listener before and after: by part and listener. */
+struct settlement {
+	const struct ledger_totals *old;
+	struct ledger_totals *now;
+};
+
+/*
+ * The old total was to become @value: adds what was missing. No step misses
+ * more than this, so a number out of a broken journal does no harm.
+ */
+static void raise_to(const struct settlement *s, unsigned counter,
+		     uint64_t value)
+{
+	uint64_t missing = value - ledger_get(s->old->counter[counter]);
+
+	if (missing <= (1ULL << 30))
+		ledger_add(s->now->counter[counter], missing);
+}
+
+static struct settlement settlement_of(const struct carry *c,
+				       const struct snapshot_part *from,
+				       struct ledger_totals *to,
+				       uint32_t listener)
+{
+	return (struct settlement){&from->totals[listener],
+				   &to[c->target[listener]]};
+}
+
+static bool read_row(const struct carry *c, uint32_t slot, uint32_t row,
+		     struct ledger_row *out)
+{
+	const struct ledger_header *h = &c->old->header;
+	uint64_t at = h->parts_offset + slot * h->part_bytes + h->rows_offset +
+		      (uint64_t)row * h->row_bytes;
+
+	return row < h->n_rows &&
+	       pread(c->file->fd, out, sizeof(*out), (off_t)at) ==
+		       sizeof(*out) &&
+	       ledger_get(out->state) != ROW_FREE &&
+	       out->listener < h->n_listeners;
+}
+
+static void settle_close(const struct settlement *s,
+			 const struct ledger_head *head,
+			 const struct ledger_row *row)
+{
+	uint32_t reason = ledger_get(row->reason);
+
+	if (reason >= CLOSE_REASONS_N)
+		return;
+	raise_to(s, COUNTER_CLOSED, ledger_get(head->close_closed) + 1);
+	raise_to(s, COUNTER_CLOSED_BY + reason,
+		 ledger_get(head->close_reason) + 1);
+}
+
+static void settle_turn(const struct carry *c, uint32_t slot,
+			const struct snapshot_part *from,
+			struct ledger_totals *to)
+{
+	const struct ledger_head *head = &from->head;
+	uint32_t in_hand = ledger_get(head->turn_row);
+	const struct ledger_record *record;
+	struct settlement s;
+	struct ledger_row row;
+
+	if (!in_hand || !read_row(c, slot, in_hand - 1, &row))
+		return;
+	s = settlement_of(c, from, to, row.listener);
+	record = &row.record[ledger_get(row.valid) & 1];
+	raise_to(&s, COUNTER_BYTES_IN,
+		 ledger_get(head->base_in) + ledger_get(record->consumed));
+	raise_to(&s, COUNTER_BYTES_OUT,
+		 ledger_get(head->base_out) + ledger_get(row.sent));
+	raise_to(&s, COUNTER_MESSAGES,
+		 ledger_get(head->base_messages) +
+			 ledger_get(record->messages));
+	if (ledger_get(row.state) == ROW_CLOSING)
+		settle_close(&s, head, &row);
+}
+
+static void settle_accept(const struct carry *c, uint32_t slot,
+			  const struct snapshot_part *from,
+			  struct ledger_totals *to)
+{
+	uint32_t listener = ledger_get(from->head.accept_listener);
+	uint32_t chosen = ledger_get(from->head.accept_row);
+	struct settlement s;
+	struct ledger_row row;
+
+	if (!listener || listener >= c->old->header.n_listeners || !chosen ||
+	    !read_row(c, slot, chosen - 1, &row))
+		return;
+	s = settlement_of(c, from, to, listener);
+	raise_to(&s, COUNTER_ACCEPTED,
+		 ledger_get(from->head.accept_accepted) + 1);
 }
 
 static void add_totals(const struct carry *c, const struct snapshot_part *from,
@@ -118,6 +229,8 @@ static int carry_part(const struct carry *c, uint32_t slot)
 	carry_head(&from->head, part.head, to_slot);
 	add_totals(c, from, part.totals);
 	count_killed(c, from, part.totals);
+	settle_turn(c, slot, from, part.totals);
+	settle_accept(c, slot, from, part.totals);
 	for (size_t b = 0; b < HISTOGRAM_BUCKETS; b++)
 		ledger_add(part.turns[b], from->turns[b]);
 	(void)munmap(part.head, shape->part_bytes);
@@ -145,7 +258,7 @@ void carry_over(struct segment *segment)
 	/* never closed: that would drop the lock that we hold on this file */
 	static struct ledger_file file;
 	struct snapshot old;
-	struct carry carry = {.old = &old, .segment = segment};
+	struct carry carry = {.file = &file, .old = &old, .segment = segment};
 	const char *why = "cannot be read";
 	int err = ledger_file_open(&file, segment->path, &why);
 

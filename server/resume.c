@@ -26,6 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/seqlock.h"
 #include "server/accept.h"
 #include "server/conn.h"
@@ -70,10 +71,46 @@ static void find_socket(struct worker *w, struct resume *resume, uint32_t row)
 	}
 }
 
+/*
+ * Whether the row can be what a worker wrote. One that cannot (a handler's
+ * stray store hit it) is given up, and its socket swept: it costs itself, and
+ * not every successor from here on.
+ */
+static bool is_sane(const struct worker *w, struct ledger_row *r)
+{
+	const struct ledger_record *record = row_record(r);
+	uint64_t end_in = (uint64_t)ledger_get(record->in_offset) +
+			  ledger_get(record->in_bytes);
+	uint64_t end_out = (uint64_t)ledger_get(record->out_offset) +
+			   ledger_get(record->out_bytes);
+	uint64_t pending = ledger_get(record->produced) - ledger_get(r->sent);
+
+	return ledger_get(r->state) < ROW_STATES && r->listener >= 1 &&
+	       r->listener <= w->post->n_listeners &&
+	       ledger_get(r->reason) < CLOSE_REASONS_N &&
+	       end_in <= w->vault->bytes && end_out <= w->vault->bytes &&
+	       pending <= ledger_get(record->out_bytes);
+}
+
+static bool is_connection(const struct worker *w, struct ledger_row *r)
+{
+	if (ledger_get(r->state) == ROW_FREE)
+		return false;
+	if (is_sane(w, r))
+		return true;
+	log_error("worker %u: a row of the ledger is broken; its connection "
+		  "is given up",
+		  w->post->slot);
+	ledger_set(r->state, ROW_FREE);
+	return false;
+}
+
 static void find_rows(struct worker *w, struct resume *resume)
 {
-	uint32_t high = ledger_get(w->head->rows_high);
+	uint32_t high = (uint32_t)min_u64(ledger_get(w->head->rows_high),
+					  w->n_rows);
 
+	ledger_set(w->head->rows_high, high);
 	w->n_free = 0;
 	ledger_set(w->head->n_open, 0);
 	for (uint32_t row = w->n_rows; row-- > 0;) {
@@ -81,7 +118,7 @@ static void find_rows(struct worker *w, struct resume *resume)
 
 		if (row < high) {
 			seq_repair(&r->seq);
-			if (ledger_get(r->state) != ROW_FREE) {
+			if (is_connection(w, r)) {
 				find_socket(w, resume, row);
 				continue;
 			}
