@@ -63,7 +63,10 @@ int accept_watch(struct worker *w)
 /* The connection waits in the queue meanwhile; nothing is lost, nobody spins */
 static void begin_rest(struct worker *w, uint32_t listener)
 {
-	w->rests[listener].until_ns = w->now_ns + REST_NS;
+	uint64_t until_ns = w->now_ns + REST_NS;
+
+	w->rests[listener].until_ns = until_ns;
+	w->next_tick_ns = min_u64(w->next_tick_ns, until_ns);
 	w->n_resting++;
 }
 
@@ -247,6 +250,10 @@ void accept_resume(struct worker *w, int fd)
 
 	if (!listener)
 		return;
+	if (listener > w->post->n_listeners || row > w->n_rows) {
+		tally_accept_done(w); /* the journal is broken */
+		return;
+	}
 	if (fd >= 0)
 		adopt(w, listener, fd);
 	else if (row && ledger_get(w->rows[row - 1].state) != ROW_FREE)

@@ -210,8 +210,9 @@ void datagram_resume(struct worker *w, bool is_suspect)
 
 	if (!listener)
 		return;
-	if (x->in.msg_len == TRANSPORT_NOT_DONE) {
-		tally_datagram_done(w); /* nothing was received */
+	if (x->in.msg_len == TRANSPORT_NOT_DONE ||
+	    listener > w->post->n_listeners) {
+		tally_datagram_done(w); /* nothing came, or it is broken */
 		return;
 	}
 	if (step == STEP_SEND) {

@@ -151,3 +151,37 @@ worker_0_is() {
 died_often() {
 	[ "$(counter workers.deaths)" -ge 5 ]
 }
+
+@test "a worker that scribbles over all it can write harms only itself" {
+	local view
+
+	server_config <<-END
+		[server]
+		workers = 2
+		worker-connections = 256
+		[listen unix:$DIR/mad]
+		service = scribble
+		[listen tcp:127.0.0.1:0]
+		service = poison
+		name = it
+	END
+	server_start
+	address=$(column listeners address name it)
+	for _ in 1 2 3; do
+		# nothing is left to tell whose it was: it ends, somehow
+		run "$GUICHET" send -w 10s "unix:$DIR/mad" now
+		for _ in 1 2 3 4 5 6 7 8; do
+			is "an answer after it" well \
+				"$("$GUICHET" send -w 10s "$address" well)"
+		done
+		for view in totals workers listeners connections closed; do
+			readout "$view" >/dev/null
+		done
+	done
+	wait_until 20 all_serve
+	server_stop
+}
+
+all_serve() {
+	[ "$(column workers state | sort -u)" = serving ]
+}

@@ -9,5 +9,6 @@ const struct service *const test_services[] = {
 	&lines_service,
 	&give_service,
 	&probe_service,
+	&scribble_service,
 	NULL,
 };

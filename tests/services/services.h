@@ -13,5 +13,6 @@ extern const struct service poison_service;
 extern const struct service lines_service;
 extern const struct service give_service;
 extern const struct service probe_service;
+extern const struct service scribble_service;
 
 #endif
