@@ -28,6 +28,7 @@ SYSUSERSDIR    ?= $(PREFIX)/lib/sysusers.d
 SBINDIR        := $(PREFIX)/sbin
 BINDIR         := $(PREFIX)/bin
 MANDIR         := $(PREFIX)/share/man
+INCLUDEDIR     := $(PREFIX)/include
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wvla -Wformat=2 -Wundef \
@@ -66,6 +67,8 @@ HOOKS  := $(wildcard tests/services/*.c)
 TOOLS  := $(wildcard tests/tools/*.c)
 UNITS  := $(wildcard tests/unit/*.c)
 BENCH  := $(wildcard tests/bench/*.c)
+# Services that are loaded; they see the installed header and nothing else.
+MODULE := $(wildcard conf/modules/*.c)
 
 SOURCES := $(COMMON) $(SERVER) $(CLIENT) $(STAT) $(HOOKS) $(TOOLS) $(UNITS) \
 	$(BENCH)
@@ -80,8 +83,10 @@ TEST_PROGRAMS := $(if $(SERVER),$(BUILD)/test/guichetd) \
 	$(TOOLS:tests/tools/%.c=$(BUILD)/test/%) \
 	$(UNITS:tests/unit/%.c=$(BUILD)/unit/%)
 BENCH_PROGRAMS := $(BENCH:tests/bench/%.c=$(BUILD)/bench/%)
+MODULES := $(MODULE:conf/modules/%.c=$(BUILD)/modules/%.so)
 
-all: $(PROGRAMS) ## build the three programs into build/ (the default)
+all: $(PROGRAMS) modules ## build the three programs into build/ (the default)
+modules: $(MODULES) ## build the example modules into build/modules/
 tests: all $(TEST_PROGRAMS) ## build what the tests run, too
 
 $(BUILD)/guichetd: $(SERVER:%.c=$(OBJ)/%.o) $(BUILD)/common.a
@@ -117,6 +122,16 @@ $(OBJ)/%.o: %.c $(BUILD)/flags
 
 $(TEST_OBJ)/%.o: %.c $(BUILD)/flags
 	$(COMPILE_IT) -DGUICHET_TEST
+
+# A copy, so that <guichet/service.h> is found where no other of ours is.
+$(BUILD)/include/guichet/service.h: server/service.h
+	@mkdir -p $(@D) && cp $< $@
+
+$(BUILD)/modules/%.so: conf/modules/%.c $(BUILD)/include/guichet/service.h \
+		$(BUILD)/flags
+	$(call SAY,CC  ) mkdir -p $(@D) && $(CC) -std=gnu11 \
+		-I$(BUILD)/include $(WARNINGS) $(CFLAGS) $(SANITIZERS) \
+		-shared -fPIC -o $@ $<
 
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
@@ -166,27 +181,32 @@ lint-scripts:
 lint-manuals:
 	@$(if $(MANUALS),mandoc -T lint -W warning $(MANUALS))
 lint-format:
-	@clang-format --dry-run --Werror $(SOURCES) $(HEADERS)
+	@clang-format --dry-run --Werror $(SOURCES) $(MODULE) $(HEADERS)
 # One process a file: given several, clang-tidy 14 sees va_lists that are not.
-lint-sources:
+lint-sources: $(BUILD)/include/guichet/service.h
 	@printf '%s\n' $(SOURCES) | xargs -P "$$(nproc)" -I FILE \
 		clang-tidy --quiet FILE -- $(LANGUAGE) -DGUICHET_TEST
+	@$(if $(MODULE),clang-tidy --quiet $(MODULE) -- \
+		-std=gnu11 -I$(BUILD)/include)
 
 format: ## settle the layout of all C sources
-	@clang-format -i $(SOURCES) $(HEADERS)
+	@clang-format -i $(SOURCES) $(MODULE) $(HEADERS)
 
 # --- installing it -----------------------------------------------------------
 
 MAN1 := $(wildcard client/*.1)
+MAN3 := $(wildcard server/*.3)
 MAN5 := $(wildcard conf/*.5)
 MAN8 := $(wildcard server/*.8)
-MANUALS := $(strip $(MAN1) $(MAN5) $(MAN8))
+MANUALS := $(strip $(MAN1) $(MAN3) $(MAN5) $(MAN8))
 
 install: all ## install below $(DESTDIR)$(PREFIX); keeps a configuration
 	install -D -m 755 -t $(DESTDIR)$(SBINDIR) $(BUILD)/guichetd
 	install -D -m 755 -t $(DESTDIR)$(BINDIR) \
 		$(BUILD)/guichet $(BUILD)/guichet-stat
+	install -D -m 644 -t $(DESTDIR)$(INCLUDEDIR)/guichet server/service.h
 	$(if $(MAN1),install -D -m 644 -t $(DESTDIR)$(MANDIR)/man1 $(MAN1))
+	$(if $(MAN3),install -D -m 644 -t $(DESTDIR)$(MANDIR)/man3 $(MAN3))
 	$(if $(MAN5),install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 $(MAN5))
 	$(if $(MAN8),install -D -m 644 -t $(DESTDIR)$(MANDIR)/man8 $(MAN8))
 	test -e $(DESTDIR)$(SYSCONFDIR)/guichet/guichetd.conf || \
@@ -202,7 +222,9 @@ install: all ## install below $(DESTDIR)$(PREFIX); keeps a configuration
 uninstall: ## remove what install put there, but for the configuration
 	rm -f $(DESTDIR)$(SBINDIR)/guichetd $(DESTDIR)$(BINDIR)/guichet \
 		$(DESTDIR)$(BINDIR)/guichet-stat \
+		$(DESTDIR)$(INCLUDEDIR)/guichet/service.h \
 		$(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MAN1))) \
+		$(addprefix $(DESTDIR)$(MANDIR)/man3/,$(notdir $(MAN3))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(MAN5))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(MAN8))) \
 		$(DESTDIR)$(SYSTEMDUNITDIR)/guichet.service \
@@ -217,5 +239,5 @@ help: ## list the targets
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all tests run check bats bench lint lint-scripts lint-manuals \
+.PHONY: all modules tests run check bats bench lint lint-scripts lint-manuals \
 	lint-format lint-sources format install uninstall clean help FORCE

@@ -10,6 +10,17 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+void fds_fill_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 static void close_gap(int from, unsigned to)
 {
 	if ((unsigned)from <= to)

@@ -7,6 +7,12 @@
 
 #include <stdint.h>
 
+/*
+ * Opens /dev/null for each of the descriptors 0, 1 and 2 that is missing: a
+ * socket in its place would get what is meant for the log.
+ */
+void fds_fill_standard(void);
+
 /* Closes every descriptor that @is_kept (one byte each, @n of them) does not
  * keep, and all from @n on. */
 void fds_close_others(const uint8_t *is_kept, int n);

@@ -3,6 +3,7 @@
  * main.c - guichetd: reads the command line and does what it says
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,9 @@
 #include "common/log.h"
 #include "common/options.h"
 #include "server/config.h"
+#include "server/fds.h"
 #include "server/master.h"
+#include "server/service_table.h"
 #include "server/signal_instance.h"
 #include "server/title.h"
 
@@ -179,6 +182,8 @@ int main(int argc, char **argv)
 	struct config config;
 	enum exit_code code = EXIT_USAGE;
 
+	fds_fill_standard();
+	(void)signal(SIGPIPE, SIG_IGN); /* a log nobody reads is an error code */
 	title_init(argc, argv);
 	log_open("guichetd");
 	parse_command(argc, argv, &command);

@@ -29,8 +29,8 @@ says() {
 	says "tcp:127.0.0.1:$(server_port echo)"
 	says "unix:$DIR/echo.sock"
 	says "udp:127.0.0.1:$(server_port echo-3)"
-	stat_is connections.accepted 2
-	stat_is datagrams.in 1
+	wait_until 5 stat_is connections.accepted 2
+	wait_until 5 stat_is datagrams.in 1
 }
 
 @test "listeners on IPv6 echo" {
@@ -101,9 +101,9 @@ is_stuck() {
 	# What waits in the server is at most one turn's output.
 	[ "$(column connections pending_out)" -le 262144 ]
 	head -c "$bytes" <&5 | cmp -n "$bytes" - /dev/zero
+	wait_until 5 column_is connections bytes_out "$bytes"
+	wait_until 5 column_is connections pending_out 0
 	wait_until 5 column_is connections state reading
-	column_is connections pending_out 0
-	column_is connections bytes_out "$bytes"
 	exec 5>&-
 }
 
@@ -155,7 +155,7 @@ is_stuck() {
 	server_start -l tcp:127.0.0.1:0=echo
 	is "the answer" "before urgent after" "$("$TOOLS/urgent" \
 		"tcp:127.0.0.1:$(server_port echo)" "before " "urgent " after)"
-	stat_is bytes.in 19
+	wait_until 5 stat_is bytes.in 19
 }
 
 # --- UDP ----------------------------------------------------------------------
@@ -210,11 +210,11 @@ is_stuck() {
 
 # --- exact counts -------------------------------------------------------------
 
-# counts_match FILE: the server's are the bench's
+# counts_match FILE: the server's are the bench's, which may be first to know
 counts_match() {
-	is "bytes.in" "$(json "$1" bytes_sent)" "$(counter bytes.in)"
-	is "bytes.out" "$(json "$1" bytes_received)" "$(counter bytes.out)"
-	is "messages" "$(json "$1" requests)" "$(counter messages)"
+	wait_until 5 stat_is messages "$(json "$1" requests)"
+	wait_until 5 stat_is bytes.in "$(json "$1" bytes_sent)"
+	wait_until 5 stat_is bytes.out "$(json "$1" bytes_received)"
 }
 
 # connections_match FILE
@@ -258,8 +258,8 @@ bench() {
 	server_start -l udp:127.0.0.1:0=echo
 	bench "udp:127.0.0.1:$(server_port echo)" -c 20 -N 20000 -s 8-1k
 	counts_match "$DIR/bench"
-	stat_is datagrams.in 20000
-	stat_is datagrams.out 20000
+	wait_until 5 stat_is datagrams.in 20000
+	wait_until 5 stat_is datagrams.out 20000
 	stat_is datagrams.refused 0
 }
 
@@ -267,6 +267,7 @@ bench() {
 	server_start -l tcp:127.0.0.1:0=echo -l "unix:$DIR/echo.sock=echo"
 	bench "127.0.0.1:$(server_port echo)" -c 3 -N 300 -s 100
 	bench "unix:$DIR/echo.sock" -c 2 -N 200 -s 100
+	wait_until 5 stat_is connections.closed 5
 	stat_is listener.echo.bytes.in 30000
 	stat_is listener.echo-2.bytes.in 20000
 	stat_is bytes.in 50000

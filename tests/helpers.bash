@@ -193,6 +193,31 @@ cpu_ticks() {
 	sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'
 }
 
+# --- clients ------------------------------------------------------------------
+
+# hold N ADDRESS [OPTION]...: N silent connections, until hold_end
+hold() {
+	mkfifo "$DIR/hold.in"
+	# shellcheck disable=SC2016 # for the inner shell
+	background hold sh -c 'in=$1; shift; exec "$@" <"$in"' - \
+		"$DIR/hold.in" "$GUICHET" bench "$2" -c "$1" --hold -w 30s \
+		-o json "${@:3}"
+	exec 5>"$DIR/hold.in"
+	wait_until 60 grep -q "^holding $1\$" "$DIR/hold.out"
+	wait_until 30 stat_is connections.open "$1"
+}
+
+# hold_end: now they talk, and end; fails when one of them failed
+hold_end() {
+	local status=0
+
+	echo >&5
+	exec 5>&-
+	wait "${BACKGROUND[-1]}" || status=$?
+	[ "$status" = 0 ] || cat "$DIR/hold.out" "$DIR/hold.log"
+	is "the client's exit status" 0 "$status"
+}
+
 # --- the readout --------------------------------------------------------------
 
 # readout ARGUMENT...: guichet-stat of the server
@@ -212,6 +237,11 @@ column() {
 # counter METRIC: its value in the statsd readout
 counter() {
 	readout | sed -n "s/^guichet\.t\.${1//./\\.}:\([0-9]*\)|[cg]\$/\1/p"
+}
+
+# counters: all of them that only grow, "NAME VALUE"
+counters() {
+	readout | sed -n 's/^\(.*\):\([0-9]*\)|c$/\1 \2/p'
 }
 
 # stat_is METRIC VALUE

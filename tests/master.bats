@@ -30,7 +30,7 @@ is_refused() {
 	grep -q 'Connection refused' <<<"$answer"
 }
 
-# says_stopped: the ledger says that the server was stopped; no socket file is left
+# says_stopped: the ledger says that it was stopped; no socket file is left
 says_stopped() {
 	is "the state" stopped "$("$STAT" -f "$DIR/t.ledger" -o json |
 		sed 's/.*"state":"\([a-z]*\)".*/\1/')"
@@ -118,16 +118,16 @@ is_told_again() {
 	wait_until 10 stat_is workers.running 3
 	kill -TTOU "$SERVER"
 	wait_until 10 stat_is workers.running 2
-	wait_until 10 is "workers" 2 "$(worker_pids | wc -l)"
+	wait_until 10 is_state 2 absent
 	is "an answer" hi "$("$GUICHET" send "127.0.0.1:$(server_port echo)" hi)"
 	stat_is workers.deaths 0
 }
 
 # open_on SLOT: a talk whose worker is that one
 open_on() {
-	local i
+	local tries=10
 
-	for i in 1 2 3 4 5 6 7 8 9 10; do
+	while [ $((tries -= 1)) -gt 0 ]; do
 		rm -f "$DIR/talk.in"
 		talk_begin talk "127.0.0.1:$(server_port echo)"
 		talks hello 1
@@ -173,7 +173,7 @@ is_state() {
 	server_start -l tcp:127.0.0.1:0=echo
 	pids=$(server_pids "$SERVER" | xargs)
 	kill -HUP "$SERVER"
-	wait_until 5 is "answers" 1 "$(log_lines 'not available')"
+	wait_until 5 log_has 1 'not available'
 	kill -USR2 "$SERVER"
 	wait_until 5 log_has 2 'not available'
 	is "processes" "$pids" "$(server_pids "$SERVER" | xargs)"
@@ -241,6 +241,19 @@ guichetd: worker 0" "$(for pid in $(server_pids "$SERVER"); do
 	server_stop
 }
 
+@test "a port that another program holds is refused, naming that program" {
+	local port
+
+	background holder "$TOOLS/plainbind" tcp:127.0.0.1:0 hold
+	wait_until 5 grep -q . "$DIR/holder.out"
+	port=$(cat "$DIR/holder.out")
+	run timeout 20 "$GUICHETD" -r "$DIR" -n t -l "tcp:*:$port=echo"
+	is "status" 1 "$status"
+	is "what it says" "guichetd: tcp:[::]:$port: address already in use \
+by plainbind (pid ${BACKGROUND[0]})" "$output"
+	[ ! -e "$DIR/t.ledger" ]
+}
+
 # --- shortages ----------------------------------------------------------------
 
 # used_few_ticks PID TICKS BEFORE
@@ -263,8 +276,8 @@ used_few_ticks() {
 	wait_until 5 stat_above accept.errors 0
 	stat_is queue.length 1
 	ticks=$(cpu_ticks "$worker")
-	wait_until 20 stat_above accept.errors 7
-	used_few_ticks "$worker" 30 "$ticks"
+	wait_until 20 stat_above accept.errors 9
+	used_few_ticks "$worker" 10 "$ticks"
 	is_running "$client"
 	log_has 1 'accept on echo: Too many open files'
 	stat_is connections.accepted 0
@@ -314,8 +327,8 @@ used_few_ticks() {
 	server_start
 	talk_begin talk "127.0.0.1:$(server_port echo)"
 	talks before 1
-	! "$GUICHET" bench "127.0.0.1:$(server_port echo)" -c 10 -d 300ms \
-		-o json >"$DIR/bench"
+	run "$GUICHET" bench "127.0.0.1:$(server_port echo)" -c 10 -d 300ms
+	is "the client's exit status" 1 "$status"
 	n_refused=$(counter connections.refused.full)
 	is "refused" 7 "$n_refused"
 	talks after 2
@@ -331,11 +344,6 @@ used_few_ticks() {
 created() {
 	"$STAT" -f "$DIR/t.ledger" -o json |
 		sed 's/.*"created":"\([^"]*\)".*/\1/'
-}
-
-# counters: all of the readout, "NAME VALUE"
-counters() {
-	readout | sed -n 's/^\(.*\):\([0-9]*\)|c$/\1 \2/p'
 }
 
 some_load() {

@@ -40,36 +40,17 @@ start() {
 	address=$(column listeners address name it)
 }
 
-# innocents N: so many connections that idle until innocents_are_well
-innocents() {
-	mkfifo "$DIR/go"
-	# in the background before the pipe is opened: that waits for a writer
-	"$GUICHET" bench --hold -c "$1" -N $((2 * $1)) -o json "$address" \
-		<"$DIR/go" >"$DIR/innocents.out" 2>"$DIR/innocents.log" 3>&- &
-	innocents=$!
-	BACKGROUND+=("$innocents")
-	exec 5>"$DIR/go"
-	wait_until 30 stat_is connections.open "$1"
-}
-
-innocents_are_well() {
-	echo >&5
-	exec 5>&-
-	wait_until 30 not is_running "$innocents"
-	wait "$innocents" || { cat "$DIR"/innocents.*; return 1; }
-}
-
 # costs_one WORD REASON
 costs_one() {
 	start 1
-	innocents 1000
+	hold 1000 "${address#tcp:}" -N 2000
 	run "$GUICHET" send -w 20s "$address" "$1"
 	is "the client's status" 1 "$status"
 	[[ $output == *reset* ]] || { echo "$output"; return 1; }
 	wait_until 10 stat_is "connections.closed.$2" 1
 	is "the closed ring" "$2" "$(column closed reason)"
 	is deaths 1 "$(counter workers.deaths)"
-	innocents_are_well
+	hold_end
 	wait_until 10 stat_is connections.open 0
 	is "closed with eof" 1000 "$(counter connections.closed.eof)"
 	is resumed 1000 "$(counter connections.resumed)"

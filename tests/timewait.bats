@@ -20,6 +20,15 @@ in_time_wait() {
 		END { print n + 0 }' /proc/net/tcp /proc/net/tcp6
 }
 
+# is_table_full: nearly; then the kernel forgets what is over its limit
+is_table_full() {
+	local limit used
+
+	read -r limit </proc/sys/net/ipv4/tcp_max_tw_buckets
+	used=$(awk '$1 == "TCP:" { print $7 }' /proc/net/sockstat)
+	[ "$used" -gt $((limit * 9 / 10)) ]
+}
+
 # fill_port: the server closes thousands of connections first; sets port
 fill_port() {
 	server_config <<-END
@@ -50,6 +59,8 @@ serves_on() {
 	fill_port
 	n=$(in_time_wait "$port")
 	echo "# $n connections in TIME_WAIT" >&3
+	[ "$n" -gt 1000 ] || ! is_table_full ||
+		skip "the kernel's table of TIME_WAIT is full"
 	[ "$n" -gt 1000 ]
 	n=$(column listeners time_wait)
 	echo "guichet-stat shows $n"

@@ -16,6 +16,10 @@ unit() {
 	unit addr
 }
 
+@test "time and daytime are right in any year, and time begins again in 2036" {
+	unit clocks
+}
+
 @test "histogram buckets join without a gap and give percentiles" {
 	unit histogram
 }
@@ -34,6 +38,10 @@ unit() {
 
 @test "the runtime directory follows the environment and the user" {
 	unit runtime
+}
+
+@test "every built-in service is whole, as a module's must be" {
+	unit service
 }
 
 @test "durations and sizes are read back as they were written" {

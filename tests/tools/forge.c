@@ -136,6 +136,20 @@ static void forge_header(struct ledger_header *header)
 	atomic_init(&header->state, LEDGER_SERVING);
 }
 
+/* What its service of the chat listener calls its own counters. */
+static void forge_own(const struct forgery *f)
+{
+	static const struct ledger_own own[LEDGER_OWN_COUNTERS] = {
+		{ "words.said", "", "Words, \\ and \" among them" },
+		{ "stored", "bytes", "Length of it all" },
+		{ "stored.bytes", "bytes", "The same, named for its unit" },
+		{ "bad name\033!", "things{", "Not a name\n of a metric" },
+	};
+
+	memcpy(f->bytes + f->header->own_offset + CHAT * sizeof(own), own,
+	       sizeof(own));
+}
+
 /* Slot @slot has counted 1000 for each listener, and 100 each, and so on. */
 static void forge_totals(const struct forgery *f, size_t slot)
 {
@@ -152,6 +166,8 @@ static void forge_totals(const struct forgery *f, size_t slot)
 		ledger_set(totals[l].counter[COUNTER_CLOSED_BY + CLOSE_EOF], 8);
 		ledger_set(totals[l].counter[COUNTER_CLOSED_BY + CLOSE_RESET],
 			   2);
+		ledger_set(totals[l].own[0], 70);
+		ledger_set(totals[l].own[1], 7000);
 	}
 	((uint64_t *)part_of(f, slot,
 			     f->header->turns_offset))[histogram_bucket(5000)] =
@@ -238,6 +254,7 @@ static struct forgery forge_good(void)
 	forge_header(f.header);
 	memcpy(f.bytes + f.header->listeners_offset, listeners,
 	       sizeof(listeners));
+	forge_own(&f);
 	slots = (struct ledger_slot *)(void *)(f.bytes +
 					       f.header->slots_offset);
 	for (s = 0; s < 2; s++) {
@@ -328,7 +345,9 @@ static const struct {
 	FIELD(totals_bytes),
 	FIELD(closed_bytes),
 	FIELD(row_bytes),
+	FIELD(own_bytes),
 	FIELD(listeners_offset),
+	FIELD(own_offset),
 	FIELD(slots_offset),
 	FIELD(parts_offset),
 	FIELD(part_bytes),

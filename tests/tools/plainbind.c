@@ -5,7 +5,7 @@
  *     plainbind ADDRESS [hold]
  *
  * No SO_REUSEADDR. Prints the port, or the name of the error and exits 1. With
- * hold it keeps the port until standard input ends.
+ * hold it keeps the port until it is killed.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -20,7 +20,6 @@ int main(int argc, char **argv)
 	struct addr_socket own, bound;
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
-	char byte;
 	int fd;
 
 	if (argc < 2 || argc > 3)
@@ -37,7 +36,7 @@ int main(int argc, char **argv)
 	addr_from_sockaddr(own.transport, (struct sockaddr *)&ss, len, &bound);
 	printf("%u\n", addr_port(&bound));
 	(void)fflush(stdout);
-	while (argc > 2 && read(STDIN_FILENO, &byte, 1) > 0)
-		continue;
+	while (argc > 2)
+		(void)pause(); /* a signal ends us, or nothing */
 	return EXIT_DONE;
 }

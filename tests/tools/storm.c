@@ -68,8 +68,7 @@ int main(int argc, char **argv)
 		n = find_workers(fd, &header, pid);
 		if (n)
 			(void)kill(pid[(unsigned)rand() % n], SIGKILL);
-		sleep_between((unsigned)atoi(argv[2]),
-			      (unsigned)atoi(argv[3]));
+		sleep_between((unsigned)atoi(argv[2]), (unsigned)atoi(argv[3]));
 	} while (ledger_get(header.state) != LEDGER_STOPPED);
 	return EXIT_DONE;
 }

@@ -43,6 +43,9 @@ static void test_layout(const struct ledger_shape *shape)
 
 	end = follow(sizeof(h), h.listeners_offset,
 		     h.n_listeners * sizeof(struct ledger_listener));
+	end = follow(end, h.own_offset,
+		     h.n_listeners * LEDGER_OWN_COUNTERS *
+			     sizeof(struct ledger_own));
 	end = follow(end, h.slots_offset,
 		     h.n_slots * sizeof(struct ledger_slot));
 	end = follow(end, h.parts_offset, h.n_slots * h.part_bytes);
