@@ -20,7 +20,10 @@
 #include "common/runtime.h"
 #include "common/words.h"
 #include "server/config_directive.h"
+#include "server/config_own.h"
 #include "server/config_text.h"
+#include "server/module.h"
+#include "server/program.h"
 
 #define WORKERS_MAX 128
 
@@ -50,10 +53,31 @@ static struct config_place place_of(const struct reading *r, unsigned line)
 
 /* --- sections ------------------------------------------------------------- */
 
-/* Says of a directive that @table lacks where it belongs, or what was meant. */
+/* Words that may be meant in one section; words beyond are not suggested. */
+#define WORDS_MAX 64
+
+/* The nearest of @table and of @service's own (NULL: it has none). */
+static const char *nearest_of(const struct directive_table *table,
+			      const struct service *service, const char *word)
+{
+	const char *names[WORDS_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < table->n_rows && n < WORDS_MAX; i++)
+		names[n++] = table->row[i].name;
+	for (size_t i = 0; service && i < service->n_settings && n < WORDS_MAX;
+	     i++)
+		names[n++] = service->settings[i].name;
+	return words_nearest(word, names, n);
+}
+
+/*
+ * Says of a setting that neither @table nor @service has where it belongs, or
+ * what was meant.
+ */
 static void report_unknown(struct reading *r,
 			   const struct directive_table *table,
-			   const char *section,
+			   const struct service *service, const char *section,
 			   const struct config_setting *setting)
 {
 	bool is_server = table == &server_directives;
@@ -62,7 +86,8 @@ static void report_unknown(struct reading *r,
 	struct config_place place = place_of(r, setting->line);
 	const char *nearest;
 
-	if (directive_find(other, setting->name)) {
+	if (directive_find(other, setting->name) ||
+	    (is_server && config_own_owner(setting->name))) {
 		config_problem_add(&r->problems, place,
 				   "\"%s\" belongs into [%s], not [%s]",
 				   setting->name,
@@ -70,7 +95,7 @@ static void report_unknown(struct reading *r,
 				   section);
 		return;
 	}
-	nearest = directive_nearest(table, setting->name);
+	nearest = nearest_of(table, service, setting->name);
 	if (nearest)
 		config_problem_add(&r->problems, place,
 				   "unknown directive \"%s\"; did you mean "
@@ -82,32 +107,34 @@ static void report_unknown(struct reading *r,
 				   setting->name, section);
 }
 
+static bool is_first(struct reading *r, const struct config_section *section,
+		     const struct config_setting *setting)
+{
+	const struct config_setting *first;
+
+	first = config_section_find(section, setting->name);
+	if (first == setting)
+		return true;
+	config_problem_add(&r->problems, place_of(r, setting->line),
+			   "\"%s\" twice; the first is on line %u",
+			   setting->name, first->line);
+	return false;
+}
+
 /*
  * Takes one setting of @section into @base. @transports: where the section's
  * listener listens, ON_ALL for none.
  */
-static void take_setting(struct reading *r, const struct directive_table *table,
+static void take_setting(struct reading *r, const struct directive *directive,
 			 const struct config_section *section,
 			 const struct config_setting *setting,
 			 unsigned transports, void *base)
 {
 	struct config_place place = place_of(r, setting->line);
-	const struct config_setting *first;
-	const struct directive *directive;
 	const char *wrong;
 
-	directive = directive_find(table, setting->name);
-	if (!directive) {
-		report_unknown(r, table, section->word, setting);
+	if (!is_first(r, section, setting))
 		return;
-	}
-	first = config_section_find(section, setting->name);
-	if (first != setting) {
-		config_problem_add(&r->problems, place,
-				   "\"%s\" twice; the first is on line %u",
-				   setting->name, first->line);
-		return;
-	}
 	if (!(directive->transports & transports)) {
 		config_problem_add(&r->problems, place,
 				   "\"%s\" means nothing for [listen %s]",
@@ -122,14 +149,34 @@ static void take_setting(struct reading *r, const struct directive_table *table,
 				   setting->name, setting->value, wrong);
 }
 
+typedef void other_fn(struct reading *r, const struct config_section *section,
+		      const struct config_setting *setting, void *base);
+
+/* Takes what @table has; what it has not is for @other. */
 static void take_settings(struct reading *r,
 			  const struct directive_table *table,
 			  const struct config_section *section,
-			  unsigned transports, void *base)
+			  unsigned transports, void *base, other_fn *other)
 {
-	for (size_t i = 0; i < section->n_settings; i++)
-		take_setting(r, table, section, &section->setting[i],
-			     transports, base);
+	for (size_t i = 0; i < section->n_settings; i++) {
+		const struct config_setting *setting = &section->setting[i];
+		const struct directive *directive;
+
+		directive = directive_find(table, setting->name);
+		if (directive)
+			take_setting(r, directive, section, setting, transports,
+				     base);
+		else
+			other(r, section, setting, base);
+	}
+}
+
+static void take_server_other(struct reading *r,
+			      const struct config_section *section,
+			      const struct config_setting *setting, void *base)
+{
+	(void)base;
+	report_unknown(r, &server_directives, NULL, section->word, setting);
 }
 
 static void take_server(struct reading *r, const struct config_section *section)
@@ -145,7 +192,8 @@ static void take_server(struct reading *r, const struct config_section *section)
 		return;
 	}
 	r->server = section;
-	take_settings(r, &server_directives, section, ON_ALL, r->config);
+	take_settings(r, &server_directives, section, ON_ALL, r->config,
+		      take_server_other);
 }
 
 /* --- listeners ------------------------------------------------------------ */
@@ -201,6 +249,57 @@ static void take_address(struct reading *r, struct draft *draft,
 				   "[listen %s]: %s", section->argument, why);
 }
 
+/*
+ * Settings of the service's own. Which one that is may stand further down in
+ * the section, so it is not told yet.
+ */
+static void skip_listen_other(struct reading *r,
+			      const struct config_section *section,
+			      const struct config_setting *setting, void *base)
+{
+	(void)r, (void)section, (void)setting, (void)base;
+}
+
+/* One that is not of @service, which is NULL where that is unknown. */
+static void report_foreign(struct reading *r, const struct service *service,
+			   const struct config_section *section,
+			   const struct config_setting *setting)
+{
+	const struct service *owner = config_own_owner(setting->name);
+
+	if (!owner || directive_find(&server_directives, setting->name))
+		report_unknown(r, &listen_directives, service, section->word,
+			       setting);
+	else if (service)
+		config_problem_add(&r->problems, place_of(r, setting->line),
+				   "%s: is a setting of service %s, not of %s",
+				   setting->name, owner->name, service->name);
+}
+
+static void take_own(struct reading *r, struct draft *draft,
+		     const struct config_section *section)
+{
+	const struct service *service = draft->listen.service;
+	const struct config_setting *named;
+
+	named = config_section_find(section, "service");
+	if (!service && named && named->value && module_is_path(named->value))
+		return; /* what it could not load may know them all */
+	for (size_t i = 0; i < section->n_settings; i++) {
+		const struct config_setting *setting = &section->setting[i];
+
+		if (directive_find(&listen_directives, setting->name))
+			continue;
+		if (service && config_own_find(service, setting->name))
+			(void)is_first(r, section, setting);
+		else
+			report_foreign(r, service, section, setting);
+	}
+	if (service && draft->has_address)
+		config_own_take(&draft->listen, section, draft->place,
+				&r->problems);
+}
+
 static void take_listen(struct reading *r, const struct config_section *section)
 {
 	struct draft *draft = add_draft(r, place_of(r, section->line));
@@ -215,7 +314,8 @@ static void take_listen(struct reading *r, const struct config_section *section)
 	if (draft->has_address)
 		transports = 1U << draft->listen.addr.transport;
 	take_settings(r, &listen_directives, section, transports,
-		      &draft->listen);
+		      &draft->listen, skip_listen_other);
+	take_own(r, draft, section);
 	name = config_section_find(section, "name");
 	if (name && draft->listen.name[0])
 		draft->name_line = name->line;
@@ -331,6 +431,8 @@ static void take_listen_option(struct reading *r, const char *text,
 		config_problem_add(&r->problems, place, "\"%s\" %s", equals + 1,
 				   why);
 	check_transport(r, draft, place);
+	if (draft->listen.service && draft->has_address)
+		config_own_take(&draft->listen, NULL, place, &r->problems);
 }
 
 static void take_command(struct reading *r)
@@ -485,6 +587,23 @@ static void check_listeners(struct reading *r, bool is_read)
 	choose_names(r);
 }
 
+/* Keepers start programs, and one that became a user can become no other. */
+static void check_program_users(struct reading *r)
+{
+	for (size_t i = 0; i < r->n_drafts; i++) {
+		const struct draft *draft = &r->draft[i];
+		const struct program *program = NULL;
+
+		if (draft->listen.service && draft->listen.settings)
+			program = program_of(&draft->listen);
+		if (program && program->has_user && r->config->user[0])
+			config_problem_add(&r->problems, draft->place,
+					   "a program's user needs a server "
+					   "that stays root, not user = %s",
+					   r->config->user);
+	}
+}
+
 /*
  * Each worker has a descriptor table of its own, that is as large as the hard
  * limit allows. Our own default makes do with less than it would like.
@@ -585,12 +704,21 @@ static void keep_listeners(struct reading *r)
 	}
 	config->listeners = listeners;
 	for (size_t i = 0; i < r->n_drafts; i++) {
-		const struct draft *draft = &r->draft[i];
+		struct draft *draft = &r->draft[i];
 
-		if (draft->has_address && draft->listen.service &&
-		    !draft->is_replaced)
-			listeners[config->n_listeners++] = draft->listen;
+		if (!draft->has_address || !draft->listen.service ||
+		    draft->is_replaced)
+			continue;
+		listeners[config->n_listeners++] = draft->listen;
+		draft->listen = (struct listen_config){ 0 }; /* not ours */
 	}
+}
+
+static void free_drafts(struct reading *r)
+{
+	for (size_t i = 0; i < r->n_drafts; i++)
+		config_own_free(&r->draft[i].listen);
+	free(r->draft);
 }
 
 unsigned config_read(struct config *config,
@@ -604,16 +732,19 @@ unsigned config_read(struct config *config,
 	take_command(&r);
 	if (!command->is_instance_only) {
 		check_listeners(&r, is_read);
+		check_program_users(&r);
 		check_descriptors(&r);
 		keep_listeners(&r);
 	}
-	free(r.draft);
+	free_drafts(&r);
 	config_text_free(&r.text);
 	return config_problems_print(&r.problems, errors);
 }
 
 void config_free(struct config *config)
 {
+	for (size_t i = 0; i < config->n_listeners; i++)
+		config_own_free(&config->listeners[i]);
 	free(config->listeners);
 	config->listeners = NULL;
 	config->n_listeners = 0;
@@ -648,6 +779,7 @@ void config_dump(const struct config *config, FILE *out)
 		fputs("]\n", out);
 		directives_print(&listen_directives, listen,
 				 1U << listen->addr.transport, out);
+		config_own_print(listen, out);
 	}
 }
 
@@ -657,4 +789,5 @@ void config_describe(FILE *out)
 	directives_describe(&server_directives, out);
 	fputs("\nIn each [listen ADDRESS]:\n", out);
 	directives_describe(&listen_directives, out);
+	config_own_describe(out);
 }

@@ -32,7 +32,8 @@ struct listen_config {
 	mode_t mode;      /* unix sockets: of the socket file */
 	const char *file; /* where it was written: "FILE" or "-l" */
 	unsigned line;    /* of -l: which of them, from 1 */
-	void *settings;           /* the service's own: settings_bytes */
+	void *settings;   /* the service's own: settings_bytes */
+	char **setting_text; /* what was said for each; NULL: nothing */
 };
 
 struct config {

@@ -19,6 +19,8 @@
 #include "common/words.h"
 #include "server/config.h"
 #include "server/config_text.h"
+#include "server/module.h"
+#include "server/service_table.h"
 
 /* What a parser answers; there is one configuration at a time. */
 static const char *complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
@@ -238,11 +240,15 @@ static const char *list_services(char *out, size_t room)
 static const char *parse_service(const struct directive *directive, void *field,
 				 const char *value)
 {
-	const struct service *service = service_find(value);
-	const char *nearest;
+	const struct service *service;
+	const char *nearest, *wrong = NULL;
 	char list[DIRECTIVE_TEXT_BYTES / 2];
 
 	(void)directive;
+	service = module_is_path(value) ? module_load(value, &wrong) :
+					  service_find(value);
+	if (wrong)
+		return wrong;
 	if (service) {
 		*(const struct service **)field = service;
 		return NULL;
@@ -251,16 +257,19 @@ static const char *parse_service(const struct directive *directive, void *field,
 	if (nearest)
 		return complain("is not a service; did you mean \"%s\"?",
 				nearest);
-	return complain("is not a service (there are: %s)",
+	return complain("is not a service (there are: %s) nor a module's path",
 			list_services(list, sizeof(list)));
 }
 
 static const char *format_service(const struct directive *directive,
 				  const void *field, char *out)
 {
+	const struct service *service = *(const struct service *const *)field;
+	const char *path = module_path(service);
+
 	(void)directive;
 	(void)out;
-	return (*(const struct service *const *)field)->name;
+	return path ? path : service->name;
 }
 
 static const char *parse_mode(const struct directive *directive, void *field,
@@ -400,8 +409,8 @@ static const struct directive server_rows[] = {
 static const struct directive listen_rows[] = {
 	{
 		.name = "service",
-		.argument = "SERVICE",
-		.help = "what is said to those who connect",
+		.argument = "SERVICE|PATH",
+		.help = "what is said to those who connect; PATH: a module",
 		.transports = ON_ALL,
 		.kind = &kind_service,
 		.offset = offsetof(struct listen_config, service),

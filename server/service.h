@@ -2,6 +2,10 @@
 /*
  * service.h - what a service is: a few functions and a state size
  *
+ * This is the one header of a service's author, installed as
+ * <guichet/service.h>; guichet-service(3) explains it. It needs C11 or C++,
+ * the C library's headers, and nothing else of ours.
+ *
  * A service sees one connection at a time: the input that has come, a small
  * state of its own, and the output it may append. It never sees a descriptor,
  * the loop, or the process it runs in. Because of that, its connections
@@ -20,8 +24,14 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Of all that stands here. A server takes no module of another version. */
+#define GUICHET_SERVICE_VERSION 1
+
 /* The largest state a service may have. */
 #define SERVICE_STATE_MAX_BYTES 256
+
+/* The most counters of its own. */
+#define SERVICE_COUNTERS_MAX 8
 
 /* How much unconsumed input may wait before a connection is closed (limit). */
 #define SERVICE_INPUT_MAX_BYTES (128U << 10)
@@ -38,18 +48,22 @@ enum verdict {
 struct turn {
 	const uint8_t *in; /* all input not yet consumed */
 	size_t in_bytes;
-	bool is_eof;       /* the peer has ended its stream */
-	void *state;       /* state_bytes of it; zero in a new connection */
+	bool is_eof;          /* the peer has ended its stream */
+	void *state;          /* state_bytes of it; zero in a new connection */
 	const void *settings; /* of the listener: settings_bytes */
-	uint64_t produced; /* bytes of output of all turns before this one */
+	uint64_t produced;    /* bytes of output of all turns before this one */
 
-	size_t consumed;   /* the handler says: so much of in is dealt with */
+	size_t consumed; /* the handler says: so much of in is dealt with */
 
 	/* where turn_write() puts output; a handler leaves these alone */
 	uint8_t *out;
 	size_t out_bytes;
 	size_t out_room;
 	bool is_in_place; /* the output is `in` itself */
+
+	/* where turn_count() counts */
+	uint64_t *counts;
+	size_t n_counts;
 };
 
 /* One datagram. */
@@ -57,11 +71,15 @@ struct datagram {
 	const uint8_t *in;
 	size_t in_bytes;
 	const void *settings; /* of the listener: settings_bytes */
-	uint8_t *out; /* the answer goes here, or is `in` (in_place) */
+	uint8_t *out;         /* the answer goes here, or is `in` (in_place) */
 	size_t out_room;
 	size_t out_bytes;
 	bool is_in_place;
 	bool is_answered;
+
+	/* where datagram_count() counts */
+	uint64_t *counts;
+	size_t n_counts;
 };
 
 #define SERVICE_STREAM   1U
@@ -84,6 +102,16 @@ struct service_setting {
 	const char *(*set)(void *settings, const char *value);
 };
 
+/*
+ * A counter of a service's own. It stands with each of its listeners in every
+ * readout, beside those that guichetd keeps for all.
+ */
+struct service_counter {
+	const char *name; /* "words.found": small letters, digits, _ and . */
+	const char *unit; /* "bytes", "seconds"; "": it counts things */
+	const char *help; /* one line, no full stop */
+};
+
 struct service {
 	const char *name;
 	const char *help;    /* one line */
@@ -102,11 +130,18 @@ struct service {
 	 * where there is nothing to check.
 	 */
 	const char *(*check)(void *settings, unsigned transports);
+	/* Frees what set and check have allocated; NULL: they have nothing. */
+	void (*release)(void *settings);
+
+	/* at most SERVICE_COUNTERS_MAX */
+	const struct service_counter *counters;
+	size_t n_counters;
 
 	/*
 	 * open: a connection is there and has said nothing; NULL where the
 	 * service waits for the client. input: new input, or its end. ready:
-	 * all output was taken, after VERDICT_AGAIN.
+	 * all output was taken, after VERDICT_AGAIN; NULL where that is for
+	 * input to go on with.
 	 */
 	enum verdict (*open)(struct turn *turn);
 	enum verdict (*input)(struct turn *turn);
@@ -151,15 +186,53 @@ static inline bool datagram_write(struct datagram *datagram, const void *data,
 	return true;
 }
 
-/* The table of built-in services, ended by NULL; and a look-up in it. */
-extern const struct service *const services[];
-const struct service *service_find(const char *name);
+/*
+ * Adds @n to the service's counter @index. It counts with the turn: once,
+ * whatever dies, and not at all when the turn ends with VERDICT_RESET.
+ */
+static inline void turn_count(struct turn *turn, size_t index, uint64_t n)
+{
+	if (index < turn->n_counts)
+		turn->counts[index] += n;
+}
+
+/* The same for a datagram. */
+static inline void datagram_count(struct datagram *datagram, size_t index,
+				  uint64_t n)
+{
+	if (index < datagram->n_counts)
+		datagram->counts[index] += n;
+}
+
+/* ---- modules ---- */
+
+/* What a module exports, under this very name. */
+struct guichet_module {
+	uint32_t magic;
+	uint32_t version;
+	const struct service *service;
+};
+
+#define GUICHET_MODULE_MAGIC 0x67756963U /* "guic" */
 
 /*
- * The i-th service, those of a test build included; NULL after the last. And
- * the name nearest to a misspelt one, NULL when none is near.
+ * Makes a shared object a module, which `service = /its/path.so` names:
+ *
+ *     static const struct service hello = { .name = "hello", ... };
+ *     GUICHET_SERVICE(hello);
  */
-const struct service *service_at(size_t i);
-const char *service_nearest(const char *word);
+#define GUICHET_SERVICE(its_service)                                          \
+	const struct guichet_module guichet_module = {                        \
+		GUICHET_MODULE_MAGIC, GUICHET_SERVICE_VERSION, &(its_service) \
+	}
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+extern __attribute__((visibility("default")))
+const struct guichet_module guichet_module;
+#ifdef __cplusplus
+}
+#endif
 
 #endif

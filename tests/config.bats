@@ -557,6 +557,174 @@ refuses() {
 		888 1777 rw 0x1ff
 }
 
+# --- settings of a service's own ----------------------------------------------
+
+# qotd LINE...: t.conf with these in a listener of it, from line 2 on; the
+# service is named after them
+qotd() {
+	conf '[listen tcp:127.0.0.1:17]' "$@" 'service = qotd'
+}
+
+@test "a service's own settings may stand before it is named" {
+	echo hello >q
+	qotd 'file = q'
+	accepted
+	in_force file q
+}
+
+@test "own settings come back from -T, with defaults, but for those unset" {
+	conf '[listen tcp:127.0.0.1:17]' 'service = qotd' \
+		'[listen udp:*:19]' 'service = chargen' 'amplification = on'
+	guichetd -c t.conf -T
+	is "the listeners" "[listen tcp:127.0.0.1:17]
+service = qotd
+name = qotd
+idle-timeout = off
+lifetime = off
+backlog = 4096
+amplification = off
+
+[listen udp:*:19]
+service = chargen
+name = chargen
+amplification = on" "$(sed -n '/^\[listen/,$p' <<<"$output")"
+}
+
+@test "what -T prints of own settings is read again, quotes and all" {
+	echo hello >'a #b"\ '
+	qotd 'file = "a #b\"\\ "'
+	"$GUICHETD" -c t.conf -T >once.conf
+	grep -q -x -F 'file = "a #b\"\\ "' once.conf
+	"$GUICHETD" -c once.conf -T | diff once.conf -
+}
+
+@test "--help tells the settings of each service" {
+	guichetd --help
+	is "qotd's" "file amplification" "$(sed -n \
+		'/^Beside service = qotd:/,/^$/s/^  \([a-z]*\) = .*/\1/p' \
+		<<<"$output" | xargs)"
+}
+
+@test "a setting of another service" {
+	conf '[listen tcp:*:7]' 'file = /etc/passwd' 'service = echo'
+	refused 't.conf:2: file: is a setting of service qotd, not of echo'
+}
+
+@test "an unknown directive, near to a setting of the service" {
+	qotd 'fiel = q' 'amplificaton = off' 'idle-timout = 3s'
+	refused \
+'t.conf:2: unknown directive "fiel"; did you mean "file"?' \
+'t.conf:3: unknown directive "amplificaton"; did you mean "amplification"?' \
+'t.conf:4: unknown directive "idle-timout"; did you mean "idle-timeout"?'
+	conf '[listen tcp:*:7]' 'service = echo' 'amplificaton = off'
+	refused 't.conf:3: unknown directive "amplificaton" in [listen]'
+}
+
+@test "what a misspelt service may have is not complained of" {
+	conf '[listen tcp:*:7]' 'service = qodt' 'file = q' 'flie = q'
+	refused \
+'t.conf:2: service: "qodt" is not a service; did you mean "qotd"?' \
+'t.conf:4: unknown directive "flie" in [listen]'
+}
+
+@test "own settings in [server], twice, and without a value" {
+	echo hello >q
+	conf '[server]' 'file = q' '[listen tcp:*:17]' 'service = qotd' \
+		'file = q' 'file = q' 'amplification ='
+	refused \
+		't.conf:2: "file" belongs into [listen ADDRESS], not [server]' \
+		't.conf:6: "file" twice; the first is on line 5' \
+		't.conf:7: "amplification" has no value'
+}
+
+@test "amplification: on or off" {
+	takes qotd amplification off
+	refuses qotd 2 amplification 'is neither "on" nor "off"' yes ON 1
+}
+
+@test "what answers with more than it was asked needs leave for UDP" {
+	local service what='answers larger than their questions let forged
+ senders flood others; add "amplification = on" to allow that'
+
+	what=${what/$'\n'/}
+	for service in chargen daytime time qotd; do
+		conf '[server]' '[listen udp:*:19]' "service = $service"
+		refused "t.conf:2: [listen udp:*:19]: $what"
+		guichetd -t -l "udp:*:19=$service"
+		is "the problem" "-l udp:*:19=$service: $what" "$output"
+		is "the exit status" 2 "$status"
+		conf '[server]' '[listen udp:*:19]' "service = $service" \
+			'amplification = on'
+		accepted
+		conf '[listen tcp:*:19]' "service = $service" \
+			'amplification = on'
+		refused "t.conf:1: [listen tcp:*:19]: \"amplification = on\"\
+ means nothing for streams"
+	done
+	guichetd -t -l udp:*:7=echo -l udp:*:9=discard
+	is "the exit status" 0 "$status"
+}
+
+# quotations LINE...: the file q
+quotations() {
+	printf '%s\n' "$@" >q
+}
+
+@test "a file of quotations must be there, a file, and readable" {
+	qotd 'file = q'
+	refused 't.conf:2: file: "q" cannot be read: No such file or directory'
+	mkdir q
+	refused 't.conf:2: file: "q" is no regular file'
+	rmdir q
+	mkfifo q
+	refused 't.conf:2: file: "q" is no regular file'
+	rm q
+	truncate -s 16777217 q
+	refused 't.conf:2: file: "q" is larger than 16 MiB'
+	[ "$(id -u)" != 0 ] || return 0
+	chmod 0 q
+	refused 't.conf:2: file: "q" cannot be read: Permission denied'
+}
+
+@test "a quotation may have 512 bytes, its line ends counted as two" {
+	qotd 'file = q'
+	quotations one % "$(printf '%254s' '')" "$(printf '%254s' '')" %
+	accepted
+	quotations one '' % "$(printf '%254s' '')" "$(printf '%255s' '')" % x
+	refused "t.conf:2: file: \"q\" has a quotation of 513 bytes from line\
+ 4 on, of which RFC 865 allows 512"
+	# as many, with CRLF in the file itself and no end of the last line
+	printf 'one\r\n%%\r\n%510s\r\n%%\r\nx' '' >q
+	accepted
+	printf '%511s' '' >q
+	refused "t.conf:2: file: \"q\" has a quotation of 513 bytes from line\
+ 1 on, of which RFC 865 allows 512"
+}
+
+@test "a file without a quotation, and one that is no text" {
+	qotd 'file = q'
+	: >q
+	refused 't.conf:2: file: "q" has no quotation'
+	quotations % % %
+	refused 't.conf:2: file: "q" has no quotation'
+	printf 'a\nb\0c\n' >q
+	refused 't.conf:2: file: "q" is no text: it has a NUL byte on line 2'
+}
+
+@test "a listener that -l replaces is checked all the same" {
+	conf '[listen tcp:127.0.0.1:7]' 'service = qotd' 'file = nowhere'
+	guichetd -c t.conf -l tcp:127.0.0.1:7=echo -t
+	is "the problem" "t.conf:3: file: \"nowhere\" cannot be read: No such\
+ file or directory" "$output"
+	is "the exit status" 2 "$status"
+}
+
+@test "the example of the small services is right" {
+	guichetd -t -c "$BATS_TEST_DIRNAME/../conf/small-services.conf"
+	is "the output" "" "$output"
+	is "the exit status" 0 "$status"
+}
+
 # --- -s -----------------------------------------------------------------------
 
 @test "-s with an unknown word tells the nearest one" {

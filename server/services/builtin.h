@@ -7,7 +7,13 @@
 
 #include "server/service.h"
 
+extern const struct service service_chargen;
+extern const struct service service_daytime;
+extern const struct service service_discard;
 extern const struct service service_echo;
+extern const struct service service_exec;
+extern const struct service service_qotd;
+extern const struct service service_time;
 
 #ifdef GUICHET_TEST
 /* tests/services/: services that misbehave on purpose, ended by NULL. */
