@@ -20,7 +20,8 @@ const char *const worker_state_names[] = {
 const char *const row_state_names[] = {
 	[ROW_FREE] = "free",       [ROW_READING] = "reading",
 	[ROW_WRITING] = "writing", [ROW_LINGERING] = "lingering",
-	[ROW_CLOSING] = "closing",
+	[ROW_CLOSING] = "closing", [ROW_STARTING] = "starting",
+	[ROW_RUNNING] = "running", [ROW_ENDED] = "ended",
 };
 
 _Static_assert(ARRAY_LEN(ledger_state_names) == LEDGER_STATES, "all states");
@@ -74,8 +75,12 @@ void ledger_lay_out(struct ledger_header *header,
 	h->totals_bytes = sizeof(struct ledger_totals);
 	h->closed_bytes = sizeof(struct ledger_closed);
 	h->row_bytes = sizeof(struct ledger_row);
+	h->own_bytes = sizeof(struct ledger_own);
 
 	h->listeners_offset = place(&end, h->n_listeners, h->listener_bytes);
+	h->own_offset = place(&end,
+			      (uint64_t)h->n_listeners * LEDGER_OWN_COUNTERS,
+			      h->own_bytes);
 	h->slots_offset = place(&end, h->n_slots, h->slot_bytes);
 	h->parts_offset = round_up(end, LEDGER_PAGE_BYTES);
 	lay_out_part(h);

@@ -20,6 +20,8 @@
  *
  *     header                                  struct ledger_header
  *     listeners_offset   n_listeners *        struct ledger_listener
+ *     own_offset         n_listeners * LEDGER_OWN_COUNTERS *
+ *                                             struct ledger_own
  *     slots_offset       n_slots *            struct ledger_slot
  *     parts_offset       n_slots * part_bytes, each part:
  *         0                                   struct ledger_head
@@ -61,6 +63,11 @@
 #define LEDGER_MAX_ROWS      (1U << 20)
 #define LEDGER_PAGE_BYTES    4096
 
+/* Counters that a listener's service may have of its own, and their names. */
+#define LEDGER_OWN_COUNTERS 8
+#define LEDGER_UNIT_BYTES   16
+#define LEDGER_HELP_BYTES   80
+
 /*
  * The first listener's entry is no socket: it keeps the totals of listeners
  * that a former configuration had, so that the instance's never go back.
@@ -96,6 +103,10 @@ enum row_state {
 	ROW_WRITING,   /* has output the kernel does not take; does not read */
 	ROW_LINGERING, /* all is said; waits for the peer's end */
 	ROW_CLOSING,   /* being closed, for `reason` */
+	/* with a program (service exec); these the keeper changes too */
+	ROW_STARTING, /* waits for its program to be started */
+	ROW_RUNNING,  /* its program runs */
+	ROW_ENDED,    /* its program has ended, or could not be started */
 	ROW_STATES
 };
 
@@ -117,9 +128,10 @@ struct ledger_header {
 	uint32_t n_turns;    /* HISTOGRAM_BUCKETS */
 	uint32_t listener_bytes, slot_bytes;
 	uint32_t totals_bytes, closed_bytes;
-	uint32_t row_bytes, pad;
+	uint32_t row_bytes, own_bytes;
 
-	uint64_t listeners_offset, slots_offset, parts_offset, part_bytes;
+	uint64_t listeners_offset, own_offset, slots_offset, parts_offset;
+	uint64_t part_bytes;
 	/* in a part: */
 	uint64_t totals_offset, turns_offset, closed_offset, rows_offset;
 
@@ -148,6 +160,13 @@ struct ledger_listener {
 	uint64_t reserved[5];
 };
 
+/* A counter of a service's own; "": the listener has no such one. */
+struct ledger_own {
+	char name[LEDGER_NAME_BYTES]; /* "words.found" */
+	char unit[LEDGER_UNIT_BYTES]; /* "": it counts things */
+	char help[LEDGER_HELP_BYTES];
+};
+
 /* The master's knowledge of a slot. */
 struct ledger_slot {
 	_Atomic int32_t keeper_pid;    /* 0: none */
@@ -158,9 +177,9 @@ struct ledger_slot {
 };
 
 /*
- * The worker's head. The second and third lines are its journal: what the
- * totals were before the step in hand, so that a successor that finds a step
- * half done computes the totals from absolute values and cannot add twice.
+ * The worker's head. The second, third and fifth lines are its journal: what
+ * the totals were before the step in hand, so that a successor that finds a
+ * step half done computes the totals from absolute values and cannot add twice.
  */
 struct ledger_head {
 	/* what it is */
@@ -200,6 +219,10 @@ struct ledger_head {
 	ledger_count_t empty_wakeups; /* woken to accept, nothing there */
 	ledger_count_t n_rests; /* times a listener rested, out of descriptors */
 	uint64_t reserved[4];
+
+	/* the service's own counters: totals less those of the row in hand,
+	   or totals before the datagram in hand */
+	ledger_count_t base_own[LEDGER_OWN_COUNTERS];
 };
 
 /* Which step of a turn a worker is in. */
@@ -211,10 +234,12 @@ enum turn_step {
 	STEP_CLOSE,
 };
 
-#define LEDGER_TOTALS_ROOM 32 /* counters there is room for */
+#define LEDGER_TOTALS_ROOM 40 /* counters there is room for */
 
 struct ledger_totals {
 	ledger_count_t counter[LEDGER_TOTALS_ROOM]; /* by enum counter */
+	/* the service's own, which own_offset names; none of FORMER */
+	ledger_count_t own[LEDGER_OWN_COUNTERS];
 };
 
 /* An address as it was in the socket. */
@@ -241,6 +266,8 @@ struct ledger_record {
 	uint32_t pad;
 };
 
+#define ROW_END_NOW 0x10000U /* it was asked to end, and has not */
+
 struct ledger_row {
 	/* identity, under seq */
 	_Atomic uint32_t seq;
@@ -253,7 +280,17 @@ struct ledger_row {
 	uint32_t pad;
 	struct ledger_addr peer;
 	struct ledger_addr local;
-	uint64_t reserved[4];
+
+	/* its program; not under seq. The keeper writes these */
+	_Atomic int32_t pid;    /* 0: it has none */
+	_Atomic int32_t status; /* ENDED: as waitpid(2) tells it; -errno when it
+				   could not be started */
+	ledger_count_t began_mono_ns; /* when it was started */
+	/* and the worker this */
+	_Atomic uint32_t ending; /* enum close_reason + 1 that the server ends
+				    it for, and ROW_END_NOW; 0: it does not */
+	uint32_t pad3;
+	uint64_t reserved[1];
 
 	/* what moves */
 	struct ledger_record record[2];
@@ -277,18 +314,22 @@ struct ledger_closed {
 	uint32_t pad;
 	struct ledger_addr peer;
 	struct ledger_addr local;
-	uint64_t reserved[2];
+	int32_t pid;    /* of its program; 0: it had none */
+	int32_t status; /* of its program, as in the row */
+	uint64_t reserved[1];
 };
 
-_Static_assert(sizeof(struct ledger_header) == 312 &&
+_Static_assert(sizeof(struct ledger_header) == 320 &&
 		       sizeof(struct ledger_header) <= LEDGER_PAGE_BYTES,
 	       "the header's layout");
 _Static_assert(sizeof(struct ledger_listener) == 256, "layout");
+_Static_assert(sizeof(struct ledger_own) == 128, "layout");
 _Static_assert(sizeof(struct ledger_slot) == 64, "whole cache lines");
 _Static_assert(offsetof(struct ledger_head, turn_row) == 64, "layout");
 _Static_assert(offsetof(struct ledger_head, accept_listener) == 128, "layout");
-_Static_assert(sizeof(struct ledger_head) == 256, "whole cache lines");
-_Static_assert(sizeof(struct ledger_totals) == 256, "whole cache lines");
+_Static_assert(offsetof(struct ledger_head, base_own) == 256, "layout");
+_Static_assert(sizeof(struct ledger_head) == 320, "whole cache lines");
+_Static_assert(sizeof(struct ledger_totals) == 384, "whole cache lines");
 _Static_assert(COUNTERS_ALL_N <= LEDGER_TOTALS_ROOM, "room for counters");
 _Static_assert(sizeof(struct ledger_addr) == 24, "layout");
 _Static_assert(sizeof(struct ledger_record) == 48, "layout");

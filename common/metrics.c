@@ -4,6 +4,10 @@
  */
 #include "common/metrics.h"
 
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
 #define COUNTER(at, name, unit, help) [at] = { name, 'c', 'l', unit, help },
 #define M(tail, name, unit, help)     COUNTER(COUNTER_##tail, name, unit, help)
 #define C(tail, word, help)                                                   \
@@ -49,3 +53,27 @@ _Static_assert(ARRAY_LEN(metric_derived) == DERIVED_N, "all that is derived");
 _Static_assert(ARRAY_LEN(close_reason_names) == CLOSE_REASONS_N, "all reasons");
 _Static_assert(ARRAY_LEN(refuse_reason_names) == REFUSE_REASONS_N,
 	       "all reasons");
+
+/* Whether @unit is one of the words of @name. */
+static bool has_word(const char *name, const char *unit)
+{
+	const size_t n = strlen(unit);
+	const char *at = name;
+
+	while ((at = strstr(at, unit))) {
+		if ((at == name || at[-1] == '.' || at[-1] == '_') &&
+		    (!at[n] || at[n] == '.' || at[n] == '_'))
+			return true;
+		at += n;
+	}
+	return false;
+}
+
+const char *metric_own_name(const char *name, const char *unit, char *out)
+{
+	const bool is_named = !*unit || has_word(name, unit);
+
+	(void)snprintf(out, METRIC_OWN_BYTES, "%s%s%s", name,
+		       is_named ? "" : "_", is_named ? "" : unit);
+	return out;
+}

@@ -23,14 +23,14 @@
 	C(KILLED, "killed", "its handler hung, or its keeper was killed")      \
 	C(LIMIT, "limit", "it needed more memory than it may have")            \
 	C(PROTOCOL, "protocol", "the peer broke the service's protocol")       \
-	C(CRASH, "crash", "its handler crashed the worker")                    \
+	C(CRASH, "crash", "its handler or its program crashed")                \
 	C(ERROR, "error", "the system refused something it needed")
 
 /*
  * Why a connection was not taken.  R(enum tail, word, help)
  */
 #define REFUSE_REASONS(R)                                                      \
-	R(FULL, "full", "no row of the ledger was free")                       \
+	R(FULL, "full", "no row of the ledger, or no program, was free")       \
 	R(SOURCE, "source", "its source had too many open")                    \
 	R(RATE, "rate", "its source opened too many too fast")                 \
 	R(ACL, "acl", "its source is not allowed")
@@ -126,6 +126,14 @@ struct metric {
 extern const struct metric metric_counters[COUNTERS_ALL_N];
 /* By enum derived. */
 extern const struct metric metric_derived[DERIVED_N];
+
+/*
+ * A service's own counter @name of @unit ("": of things) as Prometheus has it,
+ * which wants units named: "stored" is "stored_bytes". @out has
+ * METRIC_OWN_BYTES and is returned; words stay parted by dots.
+ */
+#define METRIC_OWN_BYTES 64
+const char *metric_own_name(const char *name, const char *unit, char *out);
 
 extern const char *const close_reason_names[CLOSE_REASONS_N];
 extern const char *const refuse_reason_names[REFUSE_REASONS_N];

@@ -598,9 +598,12 @@ static int snapshot_allocate(struct snapshot *snapshot)
 	size_t s;
 
 	snapshot->listeners = calloc(n_listeners, sizeof(*snapshot->listeners));
+	snapshot->own = calloc(n_listeners * LEDGER_OWN_COUNTERS,
+			       sizeof(*snapshot->own));
 	snapshot->slots = calloc(n_slots, sizeof(*snapshot->slots));
 	snapshot->parts = calloc(n_slots, sizeof(*snapshot->parts));
-	if (!snapshot->listeners || !snapshot->slots || !snapshot->parts)
+	if (!snapshot->listeners || !snapshot->own || !snapshot->slots ||
+	    !snapshot->parts)
 		return -ENOMEM;
 	/* The first part owns all of these; see snapshot_free(). */
 	totals = calloc(n_slots * n_listeners, sizeof(*totals));
@@ -619,13 +622,20 @@ static int snapshot_allocate(struct snapshot *snapshot)
 static void listeners_end_strings(struct snapshot *snapshot)
 {
 	struct ledger_listener *listener;
-	size_t l;
+	struct ledger_own *own;
+	size_t l, i;
 
 	for (l = 0; l < snapshot->header.n_listeners; l++) {
 		listener = &snapshot->listeners[l];
 		listener->name[sizeof(listener->name) - 1] = '\0';
 		listener->address[sizeof(listener->address) - 1] = '\0';
 		listener->service[sizeof(listener->service) - 1] = '\0';
+	}
+	for (i = 0; i < l * LEDGER_OWN_COUNTERS; i++) {
+		own = &snapshot->own[i];
+		own->name[sizeof(own->name) - 1] = '\0';
+		own->unit[sizeof(own->unit) - 1] = '\0';
+		own->help[sizeof(own->help) - 1] = '\0';
 	}
 }
 
@@ -649,6 +659,11 @@ static int tables_take(const struct ledger_file *file, unsigned wants,
 				header->n_listeners *
 					sizeof(*snapshot->listeners),
 				header->listeners_offset, why);
+	if (!err)
+		err = read_part(file, snapshot->own,
+				header->n_listeners * LEDGER_OWN_COUNTERS *
+					sizeof(*snapshot->own),
+				header->own_offset, why);
 	if (!err)
 		err = read_part(file, snapshot->slots,
 				header->n_slots * sizeof(*snapshot->slots),
@@ -708,6 +723,7 @@ void snapshot_free(struct snapshot *snapshot)
 	}
 	free(snapshot->parts);
 	free(snapshot->slots);
+	free(snapshot->own);
 	free(snapshot->listeners);
 	memset(snapshot, 0, sizeof(*snapshot));
 }
@@ -721,6 +737,17 @@ uint64_t snapshot_counter(const struct snapshot *snapshot, size_t listener,
 	for (s = 0; s < snapshot->header.n_slots; s++)
 		sum += ledger_get(
 			snapshot->parts[s].totals[listener].counter[counter]);
+	return sum;
+}
+
+uint64_t snapshot_own(const struct snapshot *snapshot, size_t listener,
+		      size_t i)
+{
+	uint64_t sum = 0;
+	size_t s;
+
+	for (s = 0; s < snapshot->header.n_slots; s++)
+		sum += ledger_get(snapshot->parts[s].totals[listener].own[i]);
 	return sum;
 }
 

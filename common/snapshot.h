@@ -44,6 +44,7 @@ struct snapshot_part {
 struct snapshot {
 	struct ledger_header header;
 	struct ledger_listener *listeners; /* header.n_listeners; strings ended */
+	struct ledger_own *own;            /* LEDGER_OWN_COUNTERS of each */
 	struct ledger_slot *slots;         /* header.n_slots */
 	struct snapshot_part *parts;       /* header.n_slots */
 	uint64_t taken_mono_ns, taken_real_ns;
@@ -73,6 +74,15 @@ void snapshot_free(struct snapshot *snapshot);
 /* Sums over all slots: of listener @listener, of counter @counter. */
 uint64_t snapshot_counter(const struct snapshot *snapshot, size_t listener,
 			  enum counter counter);
+/* The same of counter @i of its service's own, and what it is called. */
+uint64_t snapshot_own(const struct snapshot *snapshot, size_t listener,
+		      size_t i);
+static inline const struct ledger_own *
+snapshot_own_name(const struct snapshot *snapshot, size_t listener, size_t i)
+{
+	return &snapshot->own[listener * LEDGER_OWN_COUNTERS + i];
+}
+
 /* The same over all listeners, LEDGER_FORMER included. */
 uint64_t snapshot_total(const struct snapshot *snapshot,
 			enum counter counter);

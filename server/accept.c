@@ -16,6 +16,7 @@
 
 #include "server/conn.h"
 #include "server/crash.h"
+#include "server/entrust.h"
 #include "server/tally.h"
 
 /* How many more than the least loaded worker is more than one's share. */
@@ -56,7 +57,8 @@ int accept_watch(struct worker *w)
 	int err = 0;
 
 	for (uint32_t l = 1; !err && l <= w->post->n_listeners; l++)
-		err = watch_listener(w, l);
+		if (!entrust_is_socket(w, l))
+			err = watch_listener(w, l);
 	return err;
 }
 
@@ -121,7 +123,7 @@ static int64_t take(struct worker *w, uint32_t listener, int fd,
 {
 	uint32_t row;
 
-	if (!w->n_free) {
+	if (!w->n_free || entrust_is_full(w, listener)) {
 		refuse(w, listener, fd);
 		return -1;
 	}
@@ -168,7 +170,7 @@ static bool accept_one(struct worker *w, uint32_t listener)
 
 	tally_accept_begin(w, listener);
 	fd = accept4(w->listeners[listener - 1].fd, (struct sockaddr *)&peer,
-		     &peer_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		     &peer_len, entrust_accept_flags(w, listener));
 	err = fd < 0 ? errno : 0;
 	CRASH_POINT(ACCEPTED);
 	if (!err)

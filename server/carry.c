@@ -186,6 +186,28 @@ static void add_totals(const struct carry *c, const struct snapshot_part *from,
 				   ledger_get(from->totals[l].counter[n]));
 }
 
+/* By name: a service may have got others, or in another order. */
+static void add_own(const struct carry *c, const struct snapshot_part *from,
+		    struct ledger_totals *to, uint32_t l, size_t i)
+{
+	const char *name = snapshot_own_name(c->old, l, i)->name;
+	const struct ledger_own *own =
+		&c->segment->own[c->target[l] * LEDGER_OWN_COUNTERS];
+
+	for (size_t j = 0; *name && j < LEDGER_OWN_COUNTERS; j++)
+		if (!strcmp(own[j].name, name))
+			ledger_add(to[c->target[l]].own[j],
+				   ledger_get(from->totals[l].own[i]));
+}
+
+static void add_all_own(const struct carry *c, const struct snapshot_part *from,
+			struct ledger_totals *to)
+{
+	for (uint32_t l = 0; l < c->old->header.n_listeners; l++)
+		for (size_t i = 0; i < LEDGER_OWN_COUNTERS; i++)
+			add_own(c, from, to, l, i);
+}
+
 static uint64_t serial_of(uint64_t id)
 {
 	return id / LEDGER_MAX_SLOTS;
@@ -228,6 +250,7 @@ static int carry_part(const struct carry *c, uint32_t slot)
 		return err;
 	carry_head(&from->head, part.head, to_slot);
 	add_totals(c, from, part.totals);
+	add_all_own(c, from, part.totals);
 	count_killed(c, from, part.totals);
 	settle_turn(c, slot, from, part.totals);
 	settle_accept(c, slot, from, part.totals);

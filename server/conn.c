@@ -27,6 +27,7 @@
 #include "common/clock.h"
 #include "common/seqlock.h"
 #include "server/crash.h"
+#include "server/entrust.h"
 #include "server/transport.h"
 
 /* How long a connection that we ended may take to end its own side. */
@@ -72,7 +73,7 @@ static uint32_t copy_in_force(const struct worker *w, uint32_t row)
 /* The spare copy of a row's state, made equal to the one in force. */
 static void *state_spare(struct worker *w, uint32_t row)
 {
-	size_t bytes = service_of(w, row)->state_bytes;
+	size_t bytes = service_copy_bytes(service_of(w, row));
 	uint32_t copy = copy_in_force(w, row);
 	uint8_t *spare = vault_state(w->vault, row, !copy);
 
@@ -150,6 +151,8 @@ static uint64_t deadline_of(struct worker *w, uint32_t row,
 	uint64_t idle = later(active, lc->idle_timeout_ns);
 	uint64_t end = later(r->opened_mono_ns, lc->lifetime_ns);
 
+	if (w->conns[row].is_program && r->peer.family == AF_UNIX)
+		idle = UINT64_MAX; /* nobody tells when it was active */
 	if (ledger_get(r->state) == ROW_LINGERING)
 		idle = min_u64(idle, later(active, LINGER_NS));
 	*reason = end < idle ? CLOSE_LIFETIME : CLOSE_IDLE;
@@ -168,10 +171,19 @@ static void set_deadline(struct worker *w, uint32_t row)
 void conn_look(struct worker *w, uint32_t row)
 {
 	enum close_reason reason;
-	uint64_t deadline_ns = deadline_of(w, row, &reason);
+	uint64_t deadline_ns;
+
+	if (w->conns[row].is_program) {
+		conn_note_program(w, row); /* when was it active? */
+		if (w->conns[row].serial == UINT32_MAX)
+			return;
+	}
+	deadline_ns = deadline_of(w, row, &reason);
 
 	if (deadline_ns > w->now_ns)
 		wheel_set(&w->wheel, row, deadline_ns);
+	else if (w->conns[row].is_program)
+		entrust_end(w, row, reason);
 	else
 		conn_end(w, row, reason);
 }
@@ -262,7 +274,7 @@ static void fill_identity(struct worker *w, struct ledger_row *r,
 	seq_write_end(&r->seq);
 }
 
-static void clear_record(struct worker *w, uint32_t row, size_t state_bytes)
+static void clear_record(struct worker *w, uint32_t row, size_t copy_bytes)
 {
 	struct ledger_row *r = &w->rows[row];
 	struct ledger_record *record = &r->record[0];
@@ -276,22 +288,28 @@ static void clear_record(struct worker *w, uint32_t row, size_t state_bytes)
 	ledger_set(r->valid, 0);
 	ledger_set(r->sent, 0);
 	ledger_set(r->active_mono_ns, w->now_ns);
-	if (state_bytes)
-		memset(vault_state(w->vault, row, 0), 0, state_bytes);
+	ledger_set(r->pid, 0);
+	ledger_set(r->status, 0);
+	ledger_set(r->began_mono_ns, 0);
+	ledger_set(r->ending, 0);
+	if (copy_bytes)
+		memset(vault_state(w->vault, row, 0), 0, copy_bytes);
 }
 
 void conn_open(struct worker *w, uint32_t row, uint32_t listener, int fd,
 	       const struct sockaddr_storage *peer, socklen_t peer_len)
 {
+	const struct listen_config *listen = worker_listen(w, listener);
+	uint32_t state = program_of(listen) ? ROW_STARTING : ROW_READING;
 	struct ledger_row *r = &w->rows[row];
 
 	if (ledger_get(w->head->rows_high) <= row)
 		ledger_set(w->head->rows_high, row + 1);
 	fill_identity(w, r, listener, fd, peer, peer_len);
-	clear_record(w, row, worker_listen(w, listener)->service->state_bytes);
+	clear_record(w, row, service_copy_bytes(listen->service));
 	CRASH_POINT(ROW_FILLED);
 	/* release: from here on it is a connection, whole in all its parts */
-	atomic_store_explicit(&r->state, ROW_READING, memory_order_release);
+	atomic_store_explicit(&r->state, state, memory_order_release);
 	CRASH_POINT(ROW_OPEN);
 	conn_attach(w, row);
 }
@@ -307,6 +325,8 @@ void conn_attach(struct worker *w, uint32_t row)
 	c->events = 0;
 	c->listener = (uint16_t)r->listener;
 	c->in_room = record.in_bytes; /* no more than is certain */
+	c->is_program = program_of(worker_listen(w, r->listener)) != NULL;
+	w->n_programs += c->is_program;
 	ledger_set(w->head->n_open, ledger_get(w->head->n_open) + 1);
 }
 
@@ -338,6 +358,8 @@ static void list_closed(struct worker *w, struct ledger_row *r,
 	entry->listener = r->listener;
 	entry->peer = r->peer;
 	entry->local = r->local;
+	entry->pid = ledger_get(r->pid);
+	entry->status = ledger_get(r->status);
 	seq_write_end(&entry->seq);
 	CRASH_POINT(CLOSE_LISTED);
 }
@@ -383,6 +405,7 @@ static void close_marked(struct worker *w, uint32_t row)
 	atomic_store_explicit(&r->state, ROW_FREE, memory_order_release);
 	CRASH_POINT(CLOSE_FREED);
 	c->serial = UINT32_MAX; /* no event of it is taken any more */
+	w->n_programs -= c->is_program;
 	w->free_rows[w->n_free++] = row;
 	ledger_set(w->head->n_open, ledger_get(w->head->n_open) - 1);
 	tally_turn_end(w);
@@ -417,9 +440,67 @@ static void turn_end(struct worker *w, uint32_t row)
 	tally_turn_end(w);
 }
 
+/* What the next steps of a turn answer. */
+enum progress {
+	GONE,    /* it was closed, and the turn ended with it */
+	BLOCKED, /* it waits for the kernel to take output */
+	CLEAR,   /* all output was taken */
+};
+
+/* ---- with a program ---- */
+
+/*
+ * Its numbers, which are the kernel's: it reads and writes, we do not. They
+ * are absolute, so that it does not matter how often this is done.
+ */
+static void note_program(struct worker *w, uint32_t row)
+{
+	struct ledger_row *r = &w->rows[row];
+	struct record record = record_load(r);
+	uint32_t state = ledger_get(r->state);
+	uint64_t before = record.consumed + ledger_get(r->sent);
+	struct position position;
+
+	entrust_count(w, row, state_spare(w, row));
+	if (w->conns[row].fd >= 0 &&
+	    transport_position_of_other(w, row, state == ROW_ENDED,
+					&position) == 0) {
+		record.consumed = max_u64(record.consumed, position.received);
+		record.produced = max_u64(record.produced, position.given);
+	}
+	record_commit(w, row, &record);
+	ledger_set(r->sent, record.produced);
+	CRASH_POINT(PROGRAM_NOTED);
+	if (record.consumed + record.produced != before)
+		ledger_set(r->active_mono_ns, w->now_ns);
+}
+
+static enum progress turn_program(struct worker *w, uint32_t row)
+{
+	struct ledger_row *r = &w->rows[row];
+	/* acquire: pairs with the keeper's release; the status is there */
+	bool is_over = atomic_load_explicit(&r->state, memory_order_acquire) ==
+		       ROW_ENDED;
+
+	note_program(w, row);
+	if (!is_over)
+		return CLEAR;
+	close_in_turn(w, row, entrust_reason(r));
+	return GONE;
+}
+
+void conn_note_program(struct worker *w, uint32_t row)
+{
+	turn_begin(w, row);
+	if (turn_program(w, row) != GONE)
+		turn_end(w, row);
+}
+
 void conn_end(struct worker *w, uint32_t row, enum close_reason reason)
 {
 	turn_begin(w, row);
+	if (w->conns[row].is_program)
+		note_program(w, row);
 	close_in_turn(w, row, reason);
 }
 
@@ -429,13 +510,6 @@ static enum close_reason reason_of_errno(ssize_t err)
 }
 
 /* ---- output ---- */
-
-/* What the next steps of a turn answer. */
-enum progress {
-	GONE,    /* it was closed, and the turn ended with it */
-	BLOCKED, /* it waits for the kernel to take output */
-	CLEAR,   /* all output was taken */
-};
 
 /* Keeps the last @pending bytes of the output, which lie in the scratch. */
 static bool stash_output(struct worker *w, uint32_t row,
@@ -657,6 +731,12 @@ static void place_output(struct worker *w, struct turn *turn, uint32_t in_at,
 		memcpy(turn->out, turn->in, turn->out_bytes);
 }
 
+/* A service that goes on with its input in the same way needs no ready. */
+static handler_fn *ready_of(const struct service *service)
+{
+	return service->ready ? service->ready : service->input;
+}
+
 /* Makes what the handler has said the connection's new record. */
 static bool commit_turn(struct worker *w, uint32_t row,
 			const struct record *old, struct turn *turn,
@@ -683,17 +763,21 @@ static bool commit_turn(struct worker *w, uint32_t row,
 static enum progress handle(struct worker *w, uint32_t row, handler_fn *handler,
 			    size_t fresh, bool is_eof)
 {
+	const struct service *service = service_of(w, row);
 	struct record old = record_load(&w->rows[row]);
 	uint32_t in_at = old.in_bytes ? old.in_offset : w->vault->scratch_in;
+	uint8_t *copy = state_spare(w, row);
 	struct turn turn = {
 		.in = vault_at(w->vault, in_at),
 		.in_bytes = old.in_bytes + fresh,
 		.is_eof = is_eof || old.flags & RECORD_EOF,
-		.state = state_spare(w, row),
+		.state = copy,
 		.settings = worker_listen(w, w->conns[row].listener)->settings,
 		.produced = old.produced,
 		.out = vault_at(w->vault, w->vault->scratch_out),
 		.out_room = VAULT_SCRATCH_OUT_BYTES,
+		.counts = (void *)(copy + service_counts_at(service)),
+		.n_counts = service->n_counters,
 	};
 	enum verdict verdict;
 
@@ -735,7 +819,8 @@ static enum progress flush(struct worker *w, uint32_t row)
 			break;
 		if (round == ROUNDS_MAX)
 			return wait_writable(w, row);
-		progress = handle(w, row, service_of(w, row)->ready, 0, false);
+		progress = handle(w, row, ready_of(service_of(w, row)), 0,
+				  false);
 		if (progress == GONE)
 			return GONE;
 	}
@@ -839,7 +924,10 @@ bool conn_watch(struct worker *w, uint32_t row)
 		.data.u64 = watch_data(WATCH_CONN, row, c->serial),
 	};
 
-	if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, c->fd, &ev) < 0)
+	/* a program's: what comes is not for us; and while it has the socket
+	   open too, a close would not take it out of the set */
+	if (!c->is_program &&
+	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, c->fd, &ev) < 0)
 		return false;
 	c->events = events;
 	CRASH_POINT(WATCHED);
@@ -859,10 +947,12 @@ void conn_greet(struct worker *w, uint32_t row)
 
 void conn_start(struct worker *w, uint32_t row)
 {
-	if (conn_watch(w, row))
-		conn_greet(w, row);
-	else
+	if (!conn_watch(w, row))
 		conn_end(w, row, CLOSE_ERROR); /* no memory to watch it */
+	else if (w->conns[row].is_program)
+		entrust_start(w, row);
+	else
+		conn_greet(w, row);
 }
 
 void conn_take_pages(struct worker *w, uint32_t row)
@@ -926,6 +1016,11 @@ void conn_resume_turn(struct worker *w, uint32_t row, int suspect)
 
 	if (state == ROW_CLOSING) {
 		close_marked(w, row);
+		return;
+	}
+	if (w->conns[row].is_program && w->conns[row].fd >= 0) {
+		if (turn_program(w, row) != GONE) /* no handler to suspect */
+			turn_end(w, row);
 		return;
 	}
 	if (suspect >= 0) {

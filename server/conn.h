@@ -52,6 +52,12 @@ void conn_end(struct worker *w, uint32_t row, enum close_reason reason);
  */
 void conn_resume_turn(struct worker *w, uint32_t row, int suspect);
 
+/*
+ * Of a connection that a program serves: brings its numbers up to the
+ * kernel's, and closes it if the program has ended.
+ */
+void conn_note_program(struct worker *w, uint32_t row);
+
 /* For a successor: what of @row's buffers is taken. */
 void conn_take_pages(struct worker *w, uint32_t row);
 

@@ -13,7 +13,7 @@
  * on: "s" any stream connection, "p" a peer that does not read (output waits
  * in a buffer), "i" a service that leaves input unconsumed, "e" a service
  * that ends the connection first, "d" a datagram, "r" a resume, "f" a full
- * ledger.
+ * ledger, "x" a connection that a program serves.
  */
 #ifndef GUICHET_CRASH_H
 #define GUICHET_CRASH_H
@@ -63,7 +63,11 @@
 	P(DATAGRAM_HANDLED, "datagram-handled", "d") \
 	P(DATAGRAM_READY, "datagram-ready", "d") \
 	P(DATAGRAM_SENT, "datagram-sent", "d")   \
-	P(DATAGRAM_SETTLED, "datagram-settled", "d")
+	P(DATAGRAM_SETTLED, "datagram-settled", "d") \
+	P(PROGRAM_POSTED, "program-posted", "x") \
+	P(PROGRAM_POKED, "program-poked", "x")   \
+	P(PROGRAM_ENDED, "program-ended", "x")   \
+	P(PROGRAM_NOTED, "program-noted", "x")
 
 enum crash_point {
 #define P(tail, name, on) CRASH_##tail,

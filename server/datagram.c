@@ -132,6 +132,8 @@ static void answer(struct worker *w, uint32_t listener)
 		.settings = worker_listen(w, listener)->settings,
 		.out = vault_at(w->vault, w->vault->scratch_out),
 		.out_room = VAULT_SCRATCH_OUT_BYTES,
+		.counts = x->tally.own,
+		.n_counts = worker_listen(w, listener)->service->n_counters,
 	};
 
 	x->tally = (struct datagram_tally){.n_in = 1};

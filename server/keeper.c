@@ -22,6 +22,8 @@
 #include "server/backoff.h"
 #include "server/control.h"
 #include "server/fds.h"
+#include "server/runner.h"
+#include "server/service_table.h"
 #include "server/title.h"
 #include "server/worker.h"
 
@@ -31,6 +33,7 @@
 struct keeper {
 	const struct keeper_plan *plan;
 	struct post post;
+	struct runner runner;
 	int signal_fd;
 
 	pid_t worker; /* 0: none lives */
@@ -56,13 +59,13 @@ _Noreturn static void fail(const struct keeper_plan *plan, const char *what,
 	_exit(EXIT_FAILED);
 }
 
-static size_t largest_state(const struct config *config)
+static size_t largest_copy(const struct config *config)
 {
 	size_t bytes = 0;
 
 	for (size_t i = 0; i < config->n_listeners; i++)
-		bytes = max_u64(bytes,
-				config->listeners[i].service->state_bytes);
+		bytes = max_u64(bytes, service_copy_bytes(
+					       config->listeners[i].service));
 	return bytes;
 }
 
@@ -87,7 +90,27 @@ static void keep_only_ours(const struct keeper_plan *plan, int n_fds)
 static int n_fds_wanted(const struct keeper_plan *plan)
 {
 	return (int)(plan->config->worker_connections + plan->n_listeners) +
-	       KEEPER_SPARE_FDS;
+	       KEEPER_SPARE_FDS + runner_n_fds(plan->config);
+}
+
+/*
+ * What a former keeper's vault knew of the step in hand is lost with it; so
+ * totals stay what they are.
+ */
+static void forget_step(struct post *post, uint32_t n_rows)
+{
+	struct ledger_head *head = post->part.head;
+	uint32_t row = ledger_get(head->turn_row);
+	uint32_t listener = 0;
+
+	ledger_set(head->datagram_listener, 0);
+	if (row && row <= n_rows)
+		listener = post->part.rows[row - 1].listener;
+	if (!listener || listener > post->n_listeners)
+		return;
+	for (size_t i = 0; i < LEDGER_OWN_COUNTERS; i++)
+		ledger_set(head->base_own[i],
+			   ledger_get(post->part.totals[listener].own[i]));
 }
 
 static void map_memory(struct keeper *k)
@@ -103,9 +126,10 @@ static void map_memory(struct keeper *k)
 				       &post->view);
 	if (!err)
 		err = vault_create(&post->vault, plan->config->worker_connections,
-				   largest_state(plan->config));
+				   largest_copy(plan->config));
 	if (err)
 		fail(plan, "cannot map its memory", err);
+	forget_step(post, segment->shape.n_rows);
 	post->order = mmap(NULL, sizeof(*post->order), PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (post->order == MAP_FAILED)
@@ -134,8 +158,12 @@ static void open_signals(struct keeper *k)
 static void settle_fds(struct keeper *k)
 {
 	struct post *post = &k->post;
-	int n = fds_grow(n_fds_wanted(k->plan));
+	int err = runner_open(&k->runner, post);
+	int n;
 
+	if (err)
+		fail(k->plan, "cannot prepare to run programs", err);
+	n = fds_grow(n_fds_wanted(k->plan));
 	if (n < 0)
 		fail(k->plan, "cannot have the descriptors it needs", n);
 	post->order_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -146,6 +174,8 @@ static void settle_fds(struct keeper *k)
 	if (!post->is_base)
 		fail(k->plan, "no memory", -ENOMEM);
 	fds_find_open(post->is_base, n);
+	k->runner.voices.is_base = post->is_base;
+	k->runner.voices.n_fds = n;
 }
 
 static void prepare(struct keeper *k, const struct keeper_plan *plan)
@@ -277,6 +307,7 @@ static void describe(int status, bool was_shot, char *text, size_t bytes)
 _Noreturn static void leave(struct keeper *k)
 {
 	ledger_set(k->post.part.head->state, WORKER_ABSENT);
+	runner_kill_all(&k->runner, SIGTERM);
 	_exit(EXIT_DONE);
 }
 
@@ -318,20 +349,28 @@ static void reap(struct keeper *k, int status)
 	k->is_stopped = false;
 }
 
+static void on_worker(struct keeper *k, int status)
+{
+	if (WIFSTOPPED(status) || WIFCONTINUED(status))
+		k->is_stopped = WIFSTOPPED(status);
+	else
+		reap(k, status);
+}
+
 static void on_child(struct keeper *k)
 {
 	struct signalfd_siginfo info;
 	int status;
+	pid_t pid;
 
 	while (read(k->signal_fd, &info, sizeof(info)) == sizeof(info))
 		continue;
-	while (k->worker &&
-	       waitpid(k->worker, &status, WNOHANG | WUNTRACED | WCONTINUED) >
-		       0) {
-		if (WIFSTOPPED(status) || WIFCONTINUED(status))
-			k->is_stopped = WIFSTOPPED(status);
-		else
-			reap(k, status);
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) >
+	       0) {
+		if (pid == k->worker)
+			on_worker(k, status);
+		else if (!WIFSTOPPED(status) && !WIFCONTINUED(status))
+			runner_reap(&k->runner, pid, status);
 	}
 }
 
@@ -407,6 +446,7 @@ static int timeout_ms(const struct keeper *k, uint64_t now_ns)
 	uint64_t wait_ns = k->plan->config->hang_timeout_ns / 4;
 
 	wait_ns = min_u64(wait_ns, NS_PER_S);
+	wait_ns = min_u64(wait_ns, waiters_wait_ns(&k->runner.waiters, now_ns));
 	if (!k->worker)
 		wait_ns = k->clone_at_ns > now_ns ? k->clone_at_ns - now_ns : 0;
 	else if (k->order == ORDER_DRAIN && !k->are_listeners_closed)
@@ -419,6 +459,10 @@ static void turn_loop(struct keeper *k)
 	struct pollfd fds[] = {
 		{.fd = k->signal_fd, .events = POLLIN},
 		{.fd = k->post.control_fd, .events = POLLIN},
+		{.fd = k->post.starting_fd, .events = POLLIN},
+		/* < 0, and not looked at, without programs */
+		{.fd = k->runner.voices.epoll_fd, .events = POLLIN},
+		{.fd = k->runner.waiters.epoll_fd, .events = POLLIN},
 	};
 	uint64_t now_ns = clock_mono_ns();
 
@@ -428,8 +472,15 @@ static void turn_loop(struct keeper *k)
 		on_child(k);
 	if (fds[1].revents)
 		on_control(k);
+	if (fds[2].revents)
+		runner_look(&k->runner);
+	if (fds[3].revents)
+		voices_listen(&k->runner.voices);
+	if (fds[4].revents)
+		runner_look_at_waiters(&k->runner, k->order == ORDER_SERVE);
 	now_ns = clock_mono_ns();
 	watch_heartbeat(k, now_ns);
+	waiters_rearm(&k->runner.waiters, now_ns);
 	close_listeners(k);
 	if (!k->worker && now_ns >= k->clone_at_ns)
 		clone_worker(k);

@@ -33,6 +33,7 @@
 #include "server/crash.h"
 #include "server/datagram.h"
 #include "server/fds.h"
+#include "server/program.h"
 #include "server/tally.h"
 
 /* What a resume finds out on its way. */
@@ -89,7 +90,9 @@ static bool is_sane(const struct worker *w, struct ledger_row *r)
 	       r->listener <= w->post->n_listeners &&
 	       ledger_get(r->reason) < CLOSE_REASONS_N &&
 	       end_in <= w->vault->bytes && end_out <= w->vault->bytes &&
-	       pending <= ledger_get(record->out_bytes);
+	       (pending <= ledger_get(record->out_bytes) ||
+		/* noted, of a program, but for `sent` */
+		program_of(worker_listen(w, r->listener)));
 }
 
 static bool is_connection(const struct worker *w, struct ledger_row *r)

@@ -158,6 +158,17 @@ static void fill_header(struct segment *segment, const struct config *config)
 	ledger_set(h->state, LEDGER_STARTING);
 }
 
+static void fill_own(struct ledger_own *to, const struct service *service)
+{
+	for (size_t i = 0; i < service->n_counters; i++) {
+		const struct service_counter *from = &service->counters[i];
+
+		copy_text(to[i].name, sizeof(to[i].name), from->name);
+		copy_text(to[i].unit, sizeof(to[i].unit), from->unit);
+		copy_text(to[i].help, sizeof(to[i].help), from->help);
+	}
+}
+
 static void fill_listeners(struct segment *segment,
 			   const struct listener *listeners, size_t n)
 {
@@ -174,6 +185,8 @@ static void fill_listeners(struct segment *segment,
 		to->port = addr_port(&from->addr);
 		to->backlog = from->backlog;
 		to->inode = from->inode;
+		fill_own(&segment->own[(i + 1) * LEDGER_OWN_COUNTERS],
+			 from->config->service);
 	}
 }
 
@@ -199,6 +212,7 @@ static int map_master_side(struct segment *segment)
 		return -errno;
 	segment->header = (void *)base;
 	segment->listeners = (void *)(base + segment->shape.listeners_offset);
+	segment->own = (void *)(base + segment->shape.own_offset);
 	segment->slots = (void *)(base + segment->shape.slots_offset);
 	return 0;
 }

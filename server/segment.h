@@ -24,6 +24,7 @@ struct segment {
 	struct ledger_header shape; /* a private copy */
 	struct ledger_header *header; /* in the file; with what follows it */
 	struct ledger_listener *listeners;
+	struct ledger_own *own; /* LEDGER_OWN_COUNTERS of each listener */
 	struct ledger_slot *slots;
 };
 

@@ -15,6 +15,28 @@ static void set_total(struct worker *w, uint32_t listener, unsigned counter,
 	ledger_set(*tally_counter(w, listener, counter), value);
 }
 
+void tally_own_journal(struct worker *w, uint32_t row,
+		       const struct service *service)
+{
+	const struct ledger_totals *totals = &w->totals[w->conns[row].listener];
+	const uint64_t *own = tally_row_own(w, row, service);
+
+	for (size_t i = 0; i < service->n_counters; i++)
+		ledger_set(w->head->base_own[i],
+			   ledger_get(totals->own[i]) - own[i]);
+}
+
+void tally_own_settle(struct worker *w, uint32_t row,
+		      const struct service *service)
+{
+	struct ledger_totals *totals = &w->totals[w->conns[row].listener];
+	const uint64_t *own = tally_row_own(w, row, service);
+
+	for (size_t i = 0; i < service->n_counters; i++)
+		ledger_set(totals->own[i],
+			   ledger_get(w->head->base_own[i]) + own[i]);
+}
+
 void tally_close_journal(struct worker *w, uint32_t listener,
 			 enum close_reason reason)
 {
@@ -102,6 +124,9 @@ void tally_datagram_begin(struct worker *w, uint32_t listener)
 		   total(w, listener, COUNTER_MESSAGES));
 	ledger_set(head->datagram_refused,
 		   total(w, listener, COUNTER_DATAGRAMS_REFUSED));
+	for (size_t i = 0; i < tally_service(w, listener)->n_counters; i++)
+		ledger_set(head->base_own[i],
+			   ledger_get(w->totals[listener].own[i]));
 	ledger_set(head->datagram_step, STEP_RECEIVE);
 	/* release: the journal is whole before the datagram is in hand */
 	atomic_store_explicit(&head->datagram_listener, listener,
@@ -126,6 +151,9 @@ void tally_datagram_settle(struct worker *w, uint32_t listener,
 		  ledger_get(head->datagram_messages) + t->n_messages);
 	set_total(w, listener, COUNTER_DATAGRAMS_REFUSED,
 		  ledger_get(head->datagram_refused) + t->n_refused);
+	for (size_t i = 0; i < tally_service(w, listener)->n_counters; i++)
+		ledger_set(w->totals[listener].own[i],
+			   ledger_get(head->base_own[i]) + t->own[i]);
 	CRASH_POINT(DATAGRAM_SETTLED);
 }
 

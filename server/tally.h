@@ -11,6 +11,7 @@
 #define GUICHET_TALLY_H
 
 #include "server/crash.h"
+#include "server/service_table.h"
 #include "server/worker.h"
 
 static inline ledger_count_t *tally_counter(struct worker *w,
@@ -24,6 +25,31 @@ static inline void tally_step(struct worker *w, enum turn_step step)
 	/* release: what the step relies on is there before its name */
 	atomic_store_explicit(&w->head->turn_step, step, memory_order_release);
 }
+
+/*
+ * The counts of the service's own that the row's turns have made: they lie
+ * behind its state, and go over with it at the commit.
+ */
+static inline uint64_t *tally_row_own(const struct worker *w, uint32_t row,
+				      const struct service *service)
+{
+	uint32_t copy = ledger_get(w->rows[row].valid) & 1;
+
+	return (void *)(vault_state(w->vault, row, copy) +
+			service_counts_at(service));
+}
+
+static inline const struct service *tally_service(const struct worker *w,
+						  uint32_t listener)
+{
+	return worker_listen(w, listener)->service;
+}
+
+/* journal: totals without the row's; settle: totals with them. */
+void tally_own_journal(struct worker *w, uint32_t row,
+		       const struct service *service);
+void tally_own_settle(struct worker *w, uint32_t row,
+		      const struct service *service);
 
 /* Takes @row in hand: the first thing in a turn. */
 static inline void tally_turn_begin(struct worker *w, uint32_t row)
@@ -41,6 +67,8 @@ static inline void tally_turn_begin(struct worker *w, uint32_t row)
 	ledger_set(head->base_messages,
 		   ledger_get(*tally_counter(w, l, COUNTER_MESSAGES)) -
 			   ledger_get(record->messages));
+	if (tally_service(w, l)->n_counters)
+		tally_own_journal(w, row, tally_service(w, l));
 	tally_step(w, STEP_RECEIVE);
 	/* release: the journal is whole before the row is in hand */
 	atomic_store_explicit(&head->turn_row, row + 1, memory_order_release);
@@ -63,6 +91,8 @@ static inline void tally_settle(struct worker *w, uint32_t row)
 	ledger_set(*tally_counter(w, l, COUNTER_MESSAGES),
 		   ledger_get(head->base_messages) +
 			   ledger_get(record->messages));
+	if (tally_service(w, l)->n_counters)
+		tally_own_settle(w, row, tally_service(w, l));
 }
 
 /* Puts the row out of hand again: the last thing in a turn. */
@@ -98,6 +128,7 @@ void tally_accept_done(struct worker *w);
 struct datagram_tally {
 	uint32_t n_in, n_out, n_refused, n_messages; /* 0 or 1 */
 	uint64_t bytes_in, bytes_out;
+	uint64_t own[LEDGER_OWN_COUNTERS];
 };
 
 void tally_datagram_begin(struct worker *w, uint32_t listener);

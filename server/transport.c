@@ -14,6 +14,8 @@ _Static_assert(sizeof(struct exchange) <= 4096, "its page in the vault");
 
 /* Of tcpi_state, as the kernel numbers them (include/net/tcp_states.h). */
 enum tcp_state {
+	STATE_FIN_WAIT1 = 4,
+	STATE_FIN_WAIT2 = 5,
 	STATE_TIME_WAIT = 6,
 	STATE_CLOSE = 7,
 	STATE_CLOSE_WAIT = 8,
@@ -127,7 +129,12 @@ static int read_queue(int fd, unsigned long which, uint32_t *bytes)
  * Bytes move from one number to the other while we read them, so each is
  * read until the first has stood still around the second.
  */
-static int tcp_position(int fd, struct position *position)
+struct tcp_numbers {
+	struct tcp_info info;
+	uint32_t unread, unacked;
+};
+
+static int read_tcp_numbers(int fd, struct tcp_numbers *numbers)
 {
 	struct tcp_info before, after;
 	uint32_t unread = 0, unacked = 0;
@@ -141,19 +148,88 @@ static int tcp_position(int fd, struct position *position)
 			err = read_tcp_info(fd, &after);
 		if (err)
 			break;
-		if (after.tcpi_state == STATE_CLOSE)
-			return -ENOTCONN;
 		if (after.tcpi_bytes_acked == before.tcpi_bytes_acked &&
 		    after.tcpi_bytes_received == before.tcpi_bytes_received &&
 		    after.tcpi_state == before.tcpi_state) {
-			position->received = after.tcpi_bytes_received - unread -
-					     is_fin_counted(after.tcpi_state);
-			position->given = after.tcpi_bytes_acked + unacked;
+			*numbers = (struct tcp_numbers){after, unread, unacked};
 			return 0;
 		}
 		before = after;
 	}
 	return err ? err : -EBUSY;
+}
+
+static int tcp_position(int fd, struct position *position)
+{
+	struct tcp_numbers n;
+	int err = read_tcp_numbers(fd, &n);
+
+	if (err)
+		return err;
+	if (n.info.tcpi_state == STATE_CLOSE)
+		return -ENOTCONN;
+	position->received = n.info.tcpi_bytes_received - n.unread -
+			     is_fin_counted(n.info.tcpi_state);
+	position->given = n.info.tcpi_bytes_acked + n.unacked;
+	return 0;
+}
+
+/* States in which our FIN was made, and is counted as a byte given. */
+static bool is_own_fin_counted(unsigned state)
+{
+	return state == STATE_FIN_WAIT1 || state == STATE_FIN_WAIT2 ||
+	       state == STATE_CLOSING || state == STATE_LAST_ACK ||
+	       state == STATE_TIME_WAIT;
+}
+
+/*
+ * Of a dead one the state no longer tells whose FIN was counted. Ours was if
+ * the bytes that were ever sent are one less than the numbers given to them.
+ */
+static bool was_own_fin_counted(const struct tcp_numbers *n)
+{
+	return n->info.tcpi_bytes_acked + n->unacked >
+	       n->info.tcpi_bytes_sent - n->info.tcpi_bytes_retrans +
+		       n->info.tcpi_notsent_bytes;
+}
+
+/* The peer's was in an orderly end; a reset that came first is an error. */
+static bool was_fin_counted(int fd, const struct tcp_numbers *n)
+{
+	uint8_t byte;
+
+	if (n->unread || !n->info.tcpi_bytes_received)
+		return false; /* not known; or it never said anything */
+	if (was_own_fin_counted(n) && !n->unacked)
+		return true;
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+int transport_position_of_other(struct worker *w, uint32_t row, bool is_over,
+				struct position *position)
+{
+	int fd = w->conns[row].fd;
+	struct tcp_numbers n;
+	bool is_fin, is_own_fin;
+	int err;
+
+	if (!is_tcp(w, row))
+		return -EOPNOTSUPP;
+	err = read_tcp_numbers(fd, &n);
+	if (err)
+		return err;
+	if (n.info.tcpi_state != STATE_CLOSE) {
+		is_fin = is_fin_counted(n.info.tcpi_state);
+		is_own_fin = is_own_fin_counted(n.info.tcpi_state);
+	} else if (is_over) {
+		is_fin = was_fin_counted(fd, &n);
+		is_own_fin = was_own_fin_counted(&n);
+	} else {
+		return -ENOTCONN; /* peeking would take its error away */
+	}
+	position->received = n.info.tcpi_bytes_received - n.unread - is_fin;
+	position->given = n.info.tcpi_bytes_acked + n.unacked - is_own_fin;
+	return 0;
 }
 
 static int exchange_position(struct worker *w, uint32_t row,

@@ -22,6 +22,7 @@
 #ifndef GUICHET_TRANSPORT_H
 #define GUICHET_TRANSPORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -74,5 +75,15 @@ struct position {
 /* Returns 0, or -errno: -ENOTCONN when the connection is dead. */
 int transport_position(struct worker *w, uint32_t row,
 		       struct position *position);
+
+/*
+ * The same when it is another process that receives and sends: our own FIN,
+ * which it may have sent, is no byte. Only TCP tells: -EOPNOTSUPP for others.
+ * With @is_over, nobody does so any more, and a dead connection's numbers are
+ * told too; after a reset, when the peer's FIN may have come before it, those
+ * received may be one too many.
+ */
+int transport_position_of_other(struct worker *w, uint32_t row, bool is_over,
+				struct position *position);
 
 #endif

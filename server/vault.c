@@ -65,7 +65,7 @@ int vault_create(struct vault *vault, uint32_t n_rows, size_t state_bytes)
 	int fd, err;
 
 	*vault = (struct vault){0};
-	lay_out(vault, n_rows, round_up(state_bytes, 8));
+	lay_out(vault, n_rows, round_up(state_bytes, 16));
 	fd = make_memory(vault->bytes);
 	if (fd < 0)
 		return fd;

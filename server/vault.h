@@ -9,7 +9,7 @@
  *     exchange      what unix and datagram sockets need (transport.h)
  *     scratch in    where recv() writes
  *     scratch out   where a service writes its output
- *     states        two copies of each row's service state
+ *     states        two copies of each row's service state, with its counts
  *     buffers       pages for input not consumed, output not taken
  *
  * Places are 32-bit offsets, so that a row can name them. Which pages of the

@@ -20,6 +20,7 @@
 #include "server/conn.h"
 #include "server/control.h"
 #include "server/datagram.h"
+#include "server/entrust.h"
 #include "server/guard.h"
 #include "server/resume.h"
 #include "server/title.h"
@@ -126,6 +127,7 @@ static event_fn *const on_event[WATCH_KINDS] = {
 	[WATCH_LISTENER] = on_listener,
 	[WATCH_DATAGRAM] = on_datagram,
 	[WATCH_CONN] = conn_event,
+	[WATCH_PROGRAMS] = entrust_event,
 };
 
 static void dispatch(struct worker *w, const struct epoll_event *ev)
@@ -148,6 +150,7 @@ static void tick(struct worker *w)
 	if (!w->is_draining)
 		accept_tick(w);
 	wheel_turn(&w->wheel, w->now_ns, look_at_conn, w);
+	entrust_tick(w);
 	w->next_tick_ns = w->now_ns + (w->n_resting ? TICK_REST_NS : TICK_NS);
 }
 
@@ -269,11 +272,14 @@ _Noreturn void worker_run(struct post *post, enum legacy legacy)
 	if (n_resumed < 0)
 		fail(&w, "cannot take over", n_resumed);
 	err = watch_orders(&w);
+	if (!err)
+		err = entrust_watch(&w);
 	if (!err && !ledger_get(post->order->is_deaf))
 		err = accept_watch(&w);
 	if (err)
 		fail(&w, "cannot watch its listeners", err);
 	begin_to_serve(&w, n_resumed, legacy);
+	entrust_resume(&w);
 	obey(&w);
 	for (;;)
 		turn_loop(&w);

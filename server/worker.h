@@ -14,6 +14,7 @@
 
 #include "server/config.h"
 #include "server/control.h"
+#include "server/handover.h"
 #include "server/listener.h"
 #include "server/part.h"
 #include "server/vault.h"
@@ -27,6 +28,7 @@ struct order_page {
 	_Atomic uint32_t order; /* enum order */
 	_Atomic uint64_t deadline_mono_ns; /* of a drain */
 	_Atomic uint32_t is_deaf; /* the worker says: it accepts no more */
+	struct handover programs;
 };
 
 /* How the predecessor ended. */
@@ -59,6 +61,8 @@ struct post {
 	struct vault vault;
 	struct order_page *order;
 	int order_fd;   /* eventfd: the order has changed */
+	int starting_fd; /* eventfd: order->programs.to_keeper has news */
+	int ended_fd;    /* eventfd: order->programs.to_worker has */
 	int control_fd; /* to the master */
 	uint8_t *is_base; /* by descriptor: it is the keeper's, not a worker's */
 	int n_fds;        /* descriptors lie below this */
@@ -72,7 +76,7 @@ struct conn {
 	uint32_t events;      /* that epoll watches for */
 	uint32_t in_room;     /* of its input buffer, from in_offset */
 	uint16_t listener;    /* ledger listener */
-	uint16_t has_deadline;
+	uint16_t is_program; /* a program serves it, not we */
 };
 
 struct worker {
@@ -96,6 +100,8 @@ struct worker {
 
 	struct rest *rests; /* by listener: see accept.c */
 	uint32_t n_resting;
+	uint32_t n_programs;      /* connections that programs serve */
+	uint32_t programs_phase;  /* see entrust_tick() */
 	bool is_draining;
 	bool is_leaving;
 };
@@ -112,6 +118,7 @@ enum watch_kind {
 	WATCH_LISTENER, /* index: ledger listener */
 	WATCH_DATAGRAM, /* index: ledger listener */
 	WATCH_CONN,     /* index: row */
+	WATCH_PROGRAMS,
 	WATCH_KINDS
 };
 

@@ -112,8 +112,8 @@ stopped at 2026-01-02T03:05:05.678Z; this is what it left" "$stderr"
 	done <<-END
 		workers slot pid keeper state generation open accepted resumed deaths bytes_in bytes_out heartbeat_ms
 		listeners name address service open accepted queue queue_limit time_wait
-		connections id worker listener peer local state age_s idle_s bytes_in bytes_out messages pending_out
-		closed time id worker listener peer duration_s bytes_in bytes_out reason
+		connections id worker listener peer local state age_s idle_s bytes_in bytes_out messages pending_out pid
+		closed time id worker listener peer duration_s bytes_in bytes_out reason pid status
 	END
 }
 
@@ -123,7 +123,7 @@ stopped at 2026-01-02T03:05:05.678Z; this is what it left" "$stderr"
 	"$FORGE" "$LEDGER" good
 	stat -f "$LEDGER" -o tsv connections
 	row="1792 0 echo 127.0.0.1:54231 127.0.0.1:7007 writing 50.000 10.000"
-	row+=" 300 280 3 20"
+	row+=" 300 280 3 20 -"
 	is "the first row" "${row// /$tab}" "${lines[1]}"
 	is "rows" 3 "${#lines[@]}"
 }
@@ -157,6 +157,32 @@ stopped at 2026-01-02T03:05:05.678Z; this is what it left" "$stderr"
 	is "lines that come twice" "" "$(sort <<<"$output" | uniq -d)"
 	is "lines that are not statsd's" "" "$(grep -vxE \
 		'guichet\.forged\.[a-z0-9_.-]+:[0-9]+\|[cg]' <<<"$output")"
+}
+
+# in order: a name of two words, one without and one with its unit, and one
+# that is no name at all
+@test "a service's own counters are told in every format, by their names" {
+	"$FORGE" "$LEDGER" good
+	stat -f "$LEDGER"
+	is "statsd" "words.said:140|c stored:14000|c stored.bytes:0|c \
+bad_name__:0|c" "$(sed -n 's/^guichet\.forged\.listener\.chat\.\([^:]*:\)/\1/p' \
+		<<<"$output" | tail -n 4 | xargs)"
+	stat -f "$LEDGER" -o table
+	grep -qxF "chat: words.said 140, stored 14000, stored.bytes 0, \
+bad_name__ 0" <<<"$output"
+	stat -f "$LEDGER" -o json
+	[[ $output = *'"own_counters":{"words_said":140,"stored":14000,'* ]]
+	stat -f "$LEDGER" -o prometheus
+	is "families" "guichet_echo_bad_name___things__total \
+guichet_echo_stored_bytes_total guichet_echo_words_said_total" \
+		"$(sed -n 's/^# TYPE \(guichet_echo_.*\) counter/\1/p' \
+			<<<"$output" | xargs)"
+	grep -qxF 'guichet_echo_words_said_total{instance="forged",'\
+'listener="chat"} 140' <<<"$output"
+	grep -qxF '# HELP guichet_echo_words_said_total Words, \\ and " '\
+'among them' <<<"$output"
+	is "series that come twice" "" \
+		"$(grep -v '^#' <<<"$output" | sed 's/ [^ ]*$//' | sort | uniq -d)"
 }
 
 # deltas N: the first N lines of bytes.in came
@@ -223,7 +249,7 @@ assert isinstance(document[sys.argv[1]], (list, dict)), document' "$view"
 
 	"$FORGE" "$LEDGER" good
 	size=$(wc -c <"$LEDGER")
-	for bytes in 8 9 311 312 313 4095 4096 4097 $((size - 1)) \
+	for bytes in 8 9 319 320 321 4095 4096 4097 $((size - 1)) \
 		$(seq 500 1999 "$size"); do
 		"$FORGE" "$LEDGER" truncate "$bytes"
 		refuses "$LEDGER" "is truncated"

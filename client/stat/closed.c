@@ -2,7 +2,10 @@
 /*
  * closed.c - the view of the latest closed connections, the latest first
  */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
 
 #include "client/stat/render.h"
 #include "client/stat/view.h"
@@ -58,6 +61,35 @@ static void get_reason(const struct cursor *at, struct cell *cell)
 		      closed_of(at)->reason);
 }
 
+static void get_pid(const struct cursor *at, struct cell *cell)
+{
+	if (closed_of(at)->pid > 0)
+		cell_set(cell, (uint64_t)closed_of(at)->pid);
+}
+
+/* How its program ended; or why there was none. */
+static void get_status(const struct cursor *at, struct cell *cell)
+{
+	const int status = closed_of(at)->status;
+	const char *name;
+	char text[32];
+
+	if (status < 0 && status > -4096) {
+		name = strerrorname_np(-status);
+		(void)snprintf(text, sizeof(text), "error:%s",
+			       name ? name : "unknown");
+	} else if (closed_of(at)->pid <= 0) {
+		return;
+	} else if (WIFSIGNALED(status)) {
+		(void)snprintf(text, sizeof(text), "signal:%d",
+			       WTERMSIG(status));
+	} else {
+		(void)snprintf(text, sizeof(text), "exit:%d",
+			       WEXITSTATUS(status));
+	}
+	cell_set_text(cell, text);
+}
+
 static const struct column columns[] = {
 	{ "time", COLUMN_TIME, get_time, 0 },
 	{ "id", COLUMN_COUNT, get_id, 0 },
@@ -68,6 +100,8 @@ static const struct column columns[] = {
 	{ "bytes_in", COLUMN_BYTES, get_bytes_in, 0 },
 	{ "bytes_out", COLUMN_BYTES, get_bytes_out, 0 },
 	{ "reason", COLUMN_TEXT, get_reason, 0 },
+	{ "pid", COLUMN_COUNT, get_pid, 0 },
+	{ "status", COLUMN_TEXT, get_status, 0 },
 };
 
 /* The latest first; at the same moment, as the parts and rings have them. */

@@ -85,6 +85,14 @@ static void get_pending_out(const struct cursor *at, struct cell *cell)
 	cell_set(cell, produced > sent ? produced - sent : 0);
 }
 
+static void get_pid(const struct cursor *at, struct cell *cell)
+{
+	const int32_t pid = ledger_get(row_of(at)->pid);
+
+	if (pid > 0)
+		cell_set(cell, (uint64_t)pid);
+}
+
 static const struct column columns[] = {
 	{ "id", COLUMN_COUNT, get_id, 0 },
 	{ "worker", COLUMN_COUNT, get_worker, 0 },
@@ -98,6 +106,7 @@ static const struct column columns[] = {
 	{ "bytes_out", COLUMN_BYTES, get_bytes_out, 0 },
 	{ "messages", COLUMN_COUNT, get_messages, 0 },
 	{ "pending_out", COLUMN_BYTES, get_pending_out, 0 },
+	{ "pid", COLUMN_COUNT, get_pid, 0 },
 };
 
 static int connections_collect(const struct readout *readout,

@@ -9,9 +9,15 @@
  *
  *     guichet_connections_closed_total{instance,listener,reason}
  *     guichet_connections_refused_total{instance,listener,reason}
+ *
+ * A service's own counters are named after it and their unit:
+ *
+ *     guichet_SERVICE_COUNTER[_UNIT]_total{instance,listener}
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "client/stat/totals.h"
 
@@ -127,6 +133,110 @@ static void print_listeners(const struct page *page)
 		if (totals_metric(v)->scope == 'l')
 			print_of_listeners(page, v);
 	}
+}
+
+/* --- of a service ---------------------------------------------------------- */
+
+/* A service's counter, of one scope. */
+struct sample {
+	char family[LEDGER_NAME_BYTES + METRIC_OWN_BYTES]; /* kv_stored_bytes */
+	const struct scope *scope;
+	const struct own_value *own;
+};
+
+static void name_family(struct sample *sample)
+{
+	const struct own_value *own = sample->own;
+	char name[METRIC_OWN_BYTES];
+	char *c;
+
+	(void)snprintf(sample->family, sizeof(sample->family), "%s_%s",
+		       sample->scope->service,
+		       metric_own_name(own->name, own->unit, name));
+	for (c = sample->family; *c; c++) {
+		if (*c == '.')
+			*c = '_';
+	}
+}
+
+/* A forged ledger may have two of one name, which would be one series twice. */
+static bool is_there_twice(const struct sample *samples, size_t n)
+{
+	size_t i = n;
+
+	while (i-- > 0 && samples[i].scope == samples[n].scope) {
+		if (!strcmp(samples[i].family, samples[n].family))
+			return true;
+	}
+	return false;
+}
+
+/* By family; within one, in the order of listeners, each at its own place. */
+static int compare_samples(const void *left, const void *right)
+{
+	const struct sample *a = left, *b = right;
+	const int order = strcmp(a->family, b->family);
+
+	if (order)
+		return order;
+	return (a->own > b->own) - (a->own < b->own);
+}
+
+static size_t find_samples(const struct page *page, struct sample *samples)
+{
+	size_t n = 0, i, o;
+
+	for (i = SCOPE_FIRST; i < page->totals->n; i++) {
+		const struct scope *scope = &page->totals->scope[i];
+
+		for (o = 0; o < LEDGER_OWN_COUNTERS; o++) {
+			if (!scope->own[o].name[0])
+				continue;
+			samples[n].scope = scope;
+			samples[n].own = &scope->own[o];
+			name_family(&samples[n]);
+			n += !is_there_twice(samples, n);
+		}
+	}
+	qsort(samples, n, sizeof(*samples), compare_samples);
+	return n;
+}
+
+/* A backslash would begin an escape. */
+static void print_own_family(FILE *file, const struct sample *sample)
+{
+	char help[2 * LEDGER_HELP_BYTES];
+	const char *from = sample->own->help;
+	size_t n = 0;
+
+	for (; *from; from++) {
+		if (*from == '\\')
+			help[n++] = '\\';
+		help[n++] = *from;
+	}
+	help[n] = '\0';
+	print_family(file, sample->family, "_total", "counter", help);
+}
+
+static int print_own(const struct page *page)
+{
+	struct sample *samples =
+		calloc(page->totals->n * LEDGER_OWN_COUNTERS, sizeof(*samples));
+	size_t n, i;
+
+	if (!samples)
+		return -ENOMEM;
+	n = find_samples(page, samples);
+	for (i = 0; i < n; i++) {
+		if (!i || strcmp(samples[i - 1].family, samples[i].family) != 0)
+			print_own_family(page->file, &samples[i]);
+		print_sample(page, samples[i].family, "_total");
+		print_label(page->file, ",", "listener",
+			    samples[i].scope->name);
+		print_value(page->file, samples[i].own->value);
+	}
+	free(samples);
+	return 0;
 }
 
 /* --- of the instance ------------------------------------------------------ */
@@ -298,5 +408,5 @@ int prometheus_print(const struct view *view, const struct readout *readout,
 	print_listeners(&page);
 	print_turns(&page);
 	print_workers(&page);
-	return 0;
+	return print_own(&page);
 }

@@ -22,26 +22,39 @@ static void print_word(FILE *file, const char *text)
 	}
 }
 
+static void print_line(const struct readout *readout, const struct scope *scope,
+		       const char *name, uint64_t value, char kind, FILE *file)
+{
+	(void)fputs("guichet.", file);
+	print_word(file, readout->instance);
+	if (scope->name[0]) {
+		(void)fputs(".listener.", file);
+		print_word(file, scope->name);
+	}
+	(void)fprintf(file, ".%s:%" PRIu64 "|%c\n", name, value, kind);
+}
+
 static void print_scope(const struct readout *readout,
 			const struct scope *scope, FILE *file)
 {
 	const struct metric *metric;
-	size_t v;
+	size_t v, i;
 
 	for (v = 0; v < VALUES_N; v++) {
 		if (!scope->has[v])
 			continue;
 		metric = totals_metric(v);
-		(void)fputs("guichet.", file);
-		print_word(file, readout->instance);
-		if (scope->name[0]) {
-			(void)fputs(".listener.", file);
-			print_word(file, scope->name);
-		}
-		(void)fprintf(file, ".%s:%" PRIu64 "|%c\n", metric->name,
-			      metric->kind == 'c' ? scope->delta[v] :
-						    scope->value[v],
-			      metric->kind);
+		print_line(readout, scope, metric->name,
+			   metric->kind == 'c' ? scope->delta[v] :
+						 scope->value[v],
+			   metric->kind, file);
+	}
+	for (i = 0; i < LEDGER_OWN_COUNTERS; i++) {
+		const struct own_value *own = &scope->own[i];
+
+		if (own->name[0])
+			print_line(readout, scope, own->name, own->delta, 'c',
+				   file);
 	}
 }
 

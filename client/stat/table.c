@@ -150,6 +150,32 @@ static void print_reasons(const struct readout *readout, const char *title,
 		(void)fputc('\n', file);
 }
 
+/* "kv: sets 10, misses 2", for each service that has counters of its own. */
+static void print_own(const struct readout *readout,
+		      const struct output *output)
+{
+	const struct totals *totals = readout->totals;
+	size_t i, o;
+
+	for (i = SCOPE_FIRST; i < totals->n; i++) {
+		const struct scope *scope = &totals->scope[i];
+		const char *before = ":";
+
+		for (o = 0; o < LEDGER_OWN_COUNTERS; o++) {
+			const struct own_value *own = &scope->own[o];
+
+			if (!own->name[0])
+				continue;
+			(void)fprintf(output->file, "%s%s %s %" PRIu64,
+				      before[0] == ':' ? scope->name : "",
+				      before, own->name, own->value);
+			before = ",";
+		}
+		if (before[0] == ',')
+			(void)fputc('\n', output->file);
+	}
+}
+
 static void print_workers(const struct readout *readout, FILE *file)
 {
 	const uint64_t *value = readout->totals->scope[SCOPE_INSTANCE].value;
@@ -185,5 +211,6 @@ int totals_table_print(const struct view *view, const struct readout *readout,
 		      CLOSE_REASONS_N, output->file);
 	print_reasons(&full, "refused: ", COUNTER_REFUSED_BY,
 		      refuse_reason_names, REFUSE_REASONS_N, output->file);
+	print_own(&full, output);
 	return err;
 }

@@ -74,6 +74,45 @@ static void listener_count(const struct readout *readout, size_t l,
 	}
 }
 
+/*
+ * Names of services and their counters become names of metrics: letters,
+ * digits, _ and the dots between words.
+ */
+static void clean_word(const char *in, char *out, size_t out_bytes)
+{
+	size_t i;
+
+	for (i = 0; in[i] && i < out_bytes - 1; i++) {
+		const unsigned char c = (unsigned char)in[i];
+		const bool is_word = (c >= 'a' && c <= 'z') ||
+				     (c >= 'A' && c <= 'Z') ||
+				     (c >= '0' && c <= '9') || c == '.';
+
+		out[i] = is_word ? (char)c : '_';
+	}
+	out[i] = '\0';
+}
+
+static void own_count(const struct readout *readout, size_t l,
+		      struct scope *scope)
+{
+	const struct snapshot *snapshot = readout->snapshot;
+	size_t i;
+
+	clean_word(snapshot->listeners[l].service, scope->service,
+		   sizeof(scope->service));
+	for (i = 0; i < LEDGER_OWN_COUNTERS; i++) {
+		const struct ledger_own *from =
+			snapshot_own_name(snapshot, l, i);
+		struct own_value *own = &scope->own[i];
+
+		clean_word(from->name, own->name, sizeof(own->name));
+		clean_word(from->unit, own->unit, sizeof(own->unit));
+		(void)text_clean(from->help, own->help, sizeof(own->help));
+		own->value += snapshot_own(snapshot, l, i);
+	}
+}
+
 static void scope_count_open(struct scope *scope)
 {
 	const uint64_t n_accepted = scope->value[COUNTER_ACCEPTED];
@@ -146,13 +185,28 @@ static uint64_t added_since(uint64_t then, uint64_t now)
 	return now >= then ? now - then : now;
 }
 
+static uint64_t own_before(const struct scope *previous, const char *name)
+{
+	size_t i;
+
+	for (i = 0; previous && i < LEDGER_OWN_COUNTERS; i++) {
+		if (!strcmp(previous->own[i].name, name))
+			return previous->own[i].value;
+	}
+	return 0;
+}
+
 static void scope_subtract(struct scope *scope, const struct scope *previous)
 {
-	size_t v;
+	size_t v, i;
 
 	for (v = 0; v < VALUES_N; v++)
 		scope->delta[v] = added_since(previous ? previous->value[v] : 0,
 					      scope->value[v]);
+	for (i = 0; i < LEDGER_OWN_COUNTERS; i++)
+		scope->own[i].delta =
+			added_since(own_before(previous, scope->own[i].name),
+				    scope->own[i].value);
 }
 
 static void totals_subtract(struct totals *totals,
@@ -209,6 +263,7 @@ struct totals *totals_new(const struct readout *readout,
 	const struct snapshot *snapshot = readout->snapshot;
 	const size_t n_listeners = snapshot->header.n_listeners;
 	struct totals *totals = calloc(1, sizeof(*totals));
+	struct scope *scope;
 	size_t l;
 
 	if (!totals)
@@ -222,10 +277,11 @@ struct totals *totals_new(const struct readout *readout,
 	totals->created_real_ns = snapshot->header.created_real_ns;
 	totals->taken_mono_ns = snapshot->taken_mono_ns;
 	totals->n = SCOPE_FIRST;
-	for (l = 0; l < n_listeners; l++)
-		listener_count(readout, l,
-			       scope_of_listener(totals,
-						 &snapshot->listeners[l]));
+	for (l = 0; l < n_listeners; l++) {
+		scope = scope_of_listener(totals, &snapshot->listeners[l]);
+		listener_count(readout, l, scope);
+		own_count(readout, l, scope);
+	}
 	instance_count(readout, totals);
 	totals_subtract(totals, previous);
 	turns_count(totals);
@@ -284,6 +340,25 @@ static void json_print_scope(FILE *file, const struct scope *scope,
 	}
 }
 
+/* In an object of their own: a service may call them as it likes. */
+static void json_print_own(FILE *file, const struct scope *scope)
+{
+	const char *before = "";
+	size_t i;
+
+	(void)fputs(",\"own_counters\":{", file);
+	for (i = 0; i < LEDGER_OWN_COUNTERS; i++) {
+		if (!scope->own[i].name[0])
+			continue;
+		(void)fputs(before, file);
+		json_print_key(file, scope->own[i].name);
+		(void)fprintf(file, "%llu",
+			      (unsigned long long)scope->own[i].value);
+		before = ",";
+	}
+	(void)fputc('}', file);
+}
+
 static int totals_json_print(const struct view *view,
 			     const struct readout *readout,
 			     struct output *output)
@@ -303,6 +378,7 @@ static int totals_json_print(const struct view *view,
 			    file);
 		render_json_text(file, totals->scope[i].name);
 		json_print_scope(file, &totals->scope[i], 'l', false);
+		json_print_own(file, &totals->scope[i]);
 		(void)fputc('}', file);
 	}
 	(void)fputc(']', file);

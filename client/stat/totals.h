@@ -17,12 +17,23 @@
 #define VALUE_DERIVED(derived) ((size_t)COUNTERS_ALL_N + (derived))
 #define VALUES_N               (COUNTERS_ALL_N + DERIVED_N)
 
+/* A counter of the service's own. */
+struct own_value {
+	char name[LEDGER_NAME_BYTES]; /* clean, as a metric's; "": none */
+	char unit[LEDGER_UNIT_BYTES];
+	char help[LEDGER_HELP_BYTES];
+	uint64_t value;
+	uint64_t delta; /* as those of a scope */
+};
+
 /* What is counted together: the instance, or the listeners of one name. */
 struct scope {
 	char name[LEDGER_NAME_BYTES]; /* clean; "": the instance, or FORMER */
 	bool has[VALUES_N];
 	uint64_t value[VALUES_N];
 	uint64_t delta[VALUES_N]; /* since the output before; or all of it */
+	char service[LEDGER_NAME_BYTES]; /* clean, as a metric's */
+	struct own_value own[LEDGER_OWN_COUNTERS];
 };
 
 struct totals {
