@@ -29,10 +29,10 @@ struct listen_config {
 	uint64_t idle_timeout_ns;     /* UNITS_OFF: never */
 	uint64_t lifetime_ns;         /* UNITS_OFF: for ever */
 	unsigned backlog;
-	mode_t mode;      /* unix sockets: of the socket file */
-	const char *file; /* where it was written: "FILE" or "-l" */
-	unsigned line;    /* of -l: which of them, from 1 */
-	void *settings;   /* the service's own: settings_bytes */
+	mode_t mode;         /* unix sockets: of the socket file */
+	const char *file;    /* where it was written: "FILE" or "-l" */
+	unsigned line;       /* of -l: which of them, from 1 */
+	void *settings;      /* the service's own: settings_bytes */
 	char **setting_text; /* what was said for each; NULL: nothing */
 };
 

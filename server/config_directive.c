@@ -539,17 +539,23 @@ void directives_print(const struct directive_table *table, const void *base,
 	}
 }
 
+void directive_describe(const char *name, const char *argument,
+			const char *help, const char *fallback, FILE *out)
+{
+	int n = fprintf(out, "  %s = %s", name, argument);
+
+	fprintf(out, "%*s%s", n < 30 ? 30 - n : 1, "", help);
+	if (fallback && *fallback)
+		fprintf(out, " (%s)", fallback);
+	putc('\n', out);
+}
+
 void directives_describe(const struct directive_table *table, FILE *out)
 {
 	for (size_t i = 0; i < table->n_rows; i++) {
 		const struct directive *directive = &table->row[i];
-		int n;
 
-		n = fprintf(out, "  %s = %s", directive->name,
-			    directive->argument);
-		fprintf(out, "%*s%s", n < 30 ? 30 - n : 1, "", directive->help);
-		if (directive->fallback && *directive->fallback)
-			fprintf(out, " (%s)", directive->fallback);
-		putc('\n', out);
+		directive_describe(directive->name, directive->argument,
+				   directive->help, directive->fallback, out);
 	}
 }

@@ -80,5 +80,7 @@ void directives_print(const struct directive_table *table, const void *base,
 
 /* For --help: name, what its value looks like, help and default. */
 void directives_describe(const struct directive_table *table, FILE *out);
+void directive_describe(const char *name, const char *argument,
+			const char *help, const char *fallback, FILE *out);
 
 #endif

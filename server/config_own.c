@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/config_directive.h"
 #include "server/service_table.h"
 
 const struct service_setting *config_own_find(const struct service *service,
@@ -147,16 +148,6 @@ void config_own_print(const struct listen_config *listen, FILE *out)
 	}
 }
 
-static void describe(const struct service_setting *setting, FILE *out)
-{
-	int n = fprintf(out, "  %s = %s", setting->name, setting->argument);
-
-	fprintf(out, "%*s%s", n < 30 ? 30 - n : 1, "", setting->help);
-	if (setting->fallback && *setting->fallback)
-		fprintf(out, " (%s)", setting->fallback);
-	putc('\n', out);
-}
-
 void config_own_describe(FILE *out)
 {
 	const struct service *service;
@@ -165,7 +156,13 @@ void config_own_describe(FILE *out)
 		if (!service->n_settings)
 			continue;
 		fprintf(out, "\nBeside service = %s:\n", service->name);
-		for (size_t s = 0; s < service->n_settings; s++)
-			describe(&service->settings[s], out);
+		for (size_t s = 0; s < service->n_settings; s++) {
+			const struct service_setting *setting =
+				&service->settings[s];
+
+			directive_describe(setting->name, setting->argument,
+					   setting->help, setting->fallback,
+					   out);
+		}
 	}
 }

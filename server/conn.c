@@ -230,7 +230,7 @@ static void peer_to_ledger(int fd, const struct sockaddr_storage *peer,
 static void local_to_ledger(int fd, const struct addr_socket *listener,
 			    struct ledger_addr *to)
 {
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
 	socklen_t len = sizeof(ss);
 
 	if (addr_is_wildcard(listener) &&

@@ -65,6 +65,13 @@ static inline bool handover_take(struct handover_ring *ring, uint32_t *row)
 	return true;
 }
 
+/* Whether there is one to be taken, as far as its reader knows. */
+static inline bool handover_has(const struct handover_ring *ring)
+{
+	return atomic_load_explicit(&ring->head, memory_order_relaxed) !=
+	       atomic_load_explicit(&ring->tail, memory_order_relaxed);
+}
+
 static inline void handover_put_all(struct handover_ring *ring)
 {
 	/* release: as in handover_put() */

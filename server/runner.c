@@ -19,6 +19,12 @@
 #include "common/clock.h"
 #include "common/log.h"
 
+/*
+ * So many are started before those that have ended are looked at, for more
+ * come while we start them.
+ */
+#define BATCH 8
+
 /* ---- the table of those that run ---- */
 
 static uint32_t *bucket_of_pid(struct runner *r, pid_t pid)
@@ -41,8 +47,7 @@ static const struct running *find_row(struct runner *r, uint32_t row)
 	pid_t pid = ledger_get(r->post->part.rows[row].pid);
 	uint32_t at = pid > 0 ? *find_pid(r, pid) : 0;
 
-	return at && r->running[at - 1].row == row ? &r->running[at - 1]
-						   : NULL;
+	return at && r->running[at - 1].row == row ? &r->running[at - 1] : NULL;
 }
 
 static bool is_source(const struct source *s, const struct ledger_addr *addr)
@@ -76,7 +81,7 @@ static uint32_t source_add(struct runner *r, const struct ledger_addr *addr)
 			return 0;
 		s = &r->sources[at - 1];
 		r->free_source = s->next;
-		*s = (struct source){.family = addr->family};
+		*s = (struct source){ .family = addr->family };
 		memcpy(s->ip, addr->ip, sizeof(s->ip));
 		*link = at;
 	}
@@ -87,7 +92,7 @@ static uint32_t source_add(struct runner *r, const struct ledger_addr *addr)
 static void source_remove(struct runner *r, uint32_t at)
 {
 	struct source *s;
-	struct ledger_addr addr = {0};
+	struct ledger_addr addr = { 0 };
 	uint32_t *link;
 
 	if (!at)
@@ -124,20 +129,20 @@ static void running_add(struct runner *r, pid_t pid, uint32_t row, uint64_t id,
 
 /* ---- telling the worker ---- */
 
-static void poke_worker(struct runner *r)
+static void poke(int fd)
 {
 	uint64_t one = 1;
 
-	(void)!write(r->post->ended_fd, &one, sizeof(one)); /* it has one */
+	(void)!write(fd, &one, sizeof(one)); /* it has one */
 }
 
 /* If the row is still in @from: a worker that stops closes it meanwhile. */
 static bool move_row(struct ledger_row *row, uint32_t from, uint32_t to)
 {
 	/* release: what was said of the program is there before */
-	return atomic_compare_exchange_strong_explicit(
-		&row->state, &from, to, memory_order_release,
-		memory_order_relaxed);
+	return atomic_compare_exchange_strong_explicit(&row->state, &from, to,
+						       memory_order_release,
+						       memory_order_relaxed);
 }
 
 static void end_row(struct runner *r, uint32_t at, uint32_t from, int status)
@@ -148,7 +153,7 @@ static void end_row(struct runner *r, uint32_t at, uint32_t from, int status)
 	if (!move_row(row, from, ROW_ENDED))
 		return;
 	handover_put(&r->post->order->programs.to_worker, at);
-	poke_worker(r);
+	poke(r->post->ended_fd);
 }
 
 /* With all of its group; one that looks up names may not have it yet. */
@@ -165,8 +170,9 @@ static const struct listen_config *listen_of(const struct runner *r,
 {
 	uint32_t l = row->listener;
 
-	return l && l <= r->post->n_listeners ? r->post->listeners[l - 1].config
-					      : NULL;
+	return l && l <= r->post->n_listeners ?
+		       r->post->listeners[l - 1].config :
+		       NULL;
 }
 
 static pid_t start_program(struct runner *r, const struct listen_config *listen,
@@ -320,8 +326,10 @@ void runner_look(struct runner *r)
 	(void)!read(r->post->starting_fd, &n, sizeof(n)); /* to silence it */
 	if (!has_worker(r))
 		return; /* its successor tells of all again */
-	while (handover_take(ring, &row))
+	for (unsigned i = 0; i < BATCH && handover_take(ring, &row); i++)
 		look_at(r, row);
+	if (handover_has(ring))
+		poke(r->post->starting_fd);
 	if (!handover_takes_all(ring))
 		return;
 	high = (uint32_t)min_u64(ledger_get(r->post->part.head->rows_high),

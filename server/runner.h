@@ -52,21 +52,21 @@ struct runner {
  * Opens its descriptors, of which the worker must know (is_base); before the
  * table grows. Returns 0 or -errno. One without programs needs nothing.
  */
-int runner_open(struct runner *runner, struct post *post);
+int runner_open(struct runner *r, struct post *post);
 
 /* Room for descriptors of its own, beside those of connections. */
 int runner_n_fds(const struct config *config);
 
 /* A datagram has come for a program; @may_start: it is served. */
-void runner_look_at_waiters(struct runner *runner, bool may_start);
+void runner_look_at_waiters(struct runner *r, bool may_start);
 
 /* The worker has told of rows: starts and ends programs. */
-void runner_look(struct runner *runner);
+void runner_look(struct runner *r);
 
 /* A child, not the worker, ended with @status. */
-void runner_reap(struct runner *runner, pid_t pid, int status);
+void runner_reap(struct runner *r, pid_t pid, int status);
 
 /* Sends @sig to all of them. */
-void runner_kill_all(struct runner *runner, int sig);
+void runner_kill_all(struct runner *r, int sig);
 
 #endif

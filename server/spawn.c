@@ -37,7 +37,7 @@
 /* Room for what the resolver wants; what is not touched costs nothing. */
 #define STACK_BYTES (256U << 10)
 
-#define ENV_MAX       (PROGRAM_WORDS_MAX + 24)
+#define ENV_MAX        (PROGRAM_WORDS_MAX + 24)
 #define ENV_TEXT_BYTES 16384
 
 /* Status of a child that could not become its program. */
@@ -95,15 +95,15 @@ static void add_tcp(struct environment *env, const struct spawn *spawn)
 
 static void add_unix(struct environment *env, const struct spawn *spawn)
 {
-	struct ucred peer = {0};
+	struct ucred peer = { 0 };
 	socklen_t len = sizeof(peer);
 
 	env_add(env, "PROTO=UNIX");
 	env_add(env, "UNIXLOCALPATH=%s", spawn->local_path);
 	env_add(env, "UNIXLOCALUID=%u", (unsigned)getuid());
 	env_add(env, "UNIXLOCALGID=%u", (unsigned)getgid());
-	if (getsockopt(spawn->socket_fd, SOL_SOCKET, SO_PEERCRED, &peer,
-		       &len) < 0)
+	if (getsockopt(spawn->socket_fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) <
+	    0)
 		return;
 	env_add(env, "UNIXREMOTEPID=%d", (int)peer.pid);
 	env_add(env, "UNIXREMOTEEUID=%u", (unsigned)peer.uid);
@@ -156,8 +156,8 @@ static void env_make(struct environment *env, struct spawn *spawn)
 static void add_name(struct environment *env, const char *name,
 		     const struct ledger_addr *addr)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET};
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
 	bool is_v4 = addr->family == AF_INET;
 	char host[256];
 
@@ -334,6 +334,7 @@ static int flags_of(const struct program *program)
  * AddressSanitizer notes what of a stack is in use, and takes that back when a
  * function returns. The child's never do, and the next child gets its stack.
  */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier): it is its name */
 extern void __asan_unpoison_memory_region(const volatile void *at, size_t bytes)
 	__attribute__((weak));
 
@@ -342,9 +343,9 @@ static pid_t clone_child(const struct spawner *spawner, struct child *child)
 	pid_t pid;
 
 	if (__asan_unpoison_memory_region)
-		__asan_unpoison_memory_region(
-			(uint8_t *)spawner->stack_top - STACK_BYTES,
-			STACK_BYTES);
+		__asan_unpoison_memory_region((uint8_t *)spawner->stack_top -
+						      STACK_BYTES,
+					      STACK_BYTES);
 	pid = clone(become_program, spawner->stack_top,
 		    flags_of(child->spawn->program), child);
 	if (pid < 0) {
@@ -362,7 +363,9 @@ static int put(int from, int to)
 pid_t spawn_program(const struct spawner *spawner, struct spawn *spawn)
 {
 	static struct environment env;
-	struct child child = {.spawner = spawner, .spawn = spawn, .env = &env};
+	struct child child = { .spawner = spawner,
+			       .spawn = spawn,
+			       .env = &env };
 	pid_t pid;
 	int err = put(spawn->socket_fd, spawner->socket_fd);
 

@@ -30,9 +30,9 @@ struct spawn {
 	int socket_fd;
 	int stderr_fd; /* the program's standard error */
 	const struct ledger_addr *peer, *local;
-	const char *local_path;  /* of a unix socket */
-	unsigned n_of_source;    /* connections of that address, this one too */
-	const char *step;        /* out: what failed */
+	const char *local_path; /* of a unix socket */
+	unsigned n_of_source;   /* connections of that address, this one too */
+	const char *step;       /* out: what failed */
 };
 
 /* Returns the program's pid, or -errno: then *step says what failed. */

@@ -133,7 +133,7 @@ struct datagram_tally {
 
 void tally_datagram_begin(struct worker *w, uint32_t listener);
 void tally_datagram_settle(struct worker *w, uint32_t listener,
-			   const struct datagram_tally *tally);
+			   const struct datagram_tally *t);
 void tally_datagram_done(struct worker *w);
 
 #endif

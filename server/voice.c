@@ -36,7 +36,7 @@ int voices_open(struct voices *voices)
 
 static int open_pipe(struct voices *voices, struct voice *voice, int fds[2])
 {
-	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = voice};
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = voice };
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
@@ -94,8 +94,7 @@ struct voice *voice_of_program(struct voices *voices,
 	return voice;
 }
 
-void voice_settle(struct voices *voices, struct voice *voice, int fd,
-		  pid_t pid)
+void voice_settle(struct voices *voices, struct voice *voice, int fd, pid_t pid)
 {
 	if (!voice)
 		return;
@@ -112,8 +111,8 @@ static void log_line(struct voice *voice)
 	if (voice->bytes && voice->line[voice->bytes - 1] == '\r')
 		voice->bytes--;
 	if (voice->bytes)
-		log_notice("%s: %d: %.*s", voice->listen->name,
-			   (int)voice->pid, (int)voice->bytes, voice->line);
+		log_notice("%s: %d: %.*s", voice->listen->name, (int)voice->pid,
+			   (int)voice->bytes, voice->line);
 	voice->bytes = 0;
 }
 

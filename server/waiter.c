@@ -62,7 +62,7 @@ int waiters_open(struct waiters *waiters, const struct post *post)
 {
 	int err = 0;
 
-	*waiters = (struct waiters){.epoll_fd = -1};
+	*waiters = (struct waiters){ .epoll_fd = -1 };
 	for (size_t l = 0; post->slot == 0 && l < post->n_listeners; l++)
 		waiters->n += is_waiter(&post->listeners[l]);
 	if (!waiters->n)
@@ -90,7 +90,7 @@ static void start(struct waiter *waiter, const struct spawner *spawner,
 		  struct voices *voices)
 {
 	const struct listen_config *listen = waiter->listener->config;
-	const struct ledger_addr nobody = {0};
+	const struct ledger_addr nobody = { 0 };
 	struct spawn spawn = {
 		.program = waiter->program,
 		.socket_fd = waiter->listener->fd,
@@ -158,9 +158,9 @@ uint64_t waiters_wait_ns(const struct waiters *waiters, uint64_t now_ns)
 
 		if (waiter->is_armed || waiter->pid)
 			continue;
-		wait_ns = min_u64(wait_ns, waiter->rearm_ns > now_ns
-						   ? waiter->rearm_ns - now_ns
-						   : 0);
+		wait_ns = min_u64(wait_ns, waiter->rearm_ns > now_ns ?
+						   waiter->rearm_ns - now_ns :
+						   0);
 	}
 	return wait_ns;
 }
@@ -172,9 +172,9 @@ static void reap(struct waiter *waiter, int status)
 	int number = is_killed ? WTERMSIG(status) : WEXITSTATUS(status);
 
 	if (is_killed || number)
-		waiter->rearm_ns = now_ns +
-				   backoff_strike(&waiter->backoff,
-						  now_ns - waiter->began_ns);
+		waiter->rearm_ns =
+			now_ns + backoff_strike(&waiter->backoff,
+						now_ns - waiter->began_ns);
 	else
 		waiter->backoff.n_strikes = 0;
 	if (is_killed || number)

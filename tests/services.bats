@@ -299,7 +299,7 @@ is_stuck() {
 	stat_is connections.accepted 1
 }
 
-@test "chargen answers a datagram, even an empty one, with 0 to 512 characters" {
+@test "chargen answers a datagram, even an empty one, by 0 to 512 characters" {
 	local i bytes
 
 	serve chargen

@@ -23,8 +23,8 @@
 
 const int program_limit_resource[] = {
 	[PROGRAM_NOFILE] = RLIMIT_NOFILE, [PROGRAM_AS] = RLIMIT_AS,
-	[PROGRAM_CPU] = RLIMIT_CPU,	  [PROGRAM_CORE] = RLIMIT_CORE,
-	[PROGRAM_FSIZE] = RLIMIT_FSIZE,	  [PROGRAM_NPROC] = RLIMIT_NPROC,
+	[PROGRAM_CPU] = RLIMIT_CPU,       [PROGRAM_CORE] = RLIMIT_CORE,
+	[PROGRAM_FSIZE] = RLIMIT_FSIZE,   [PROGRAM_NPROC] = RLIMIT_NPROC,
 };
 
 _Static_assert(ARRAY_LEN(program_limit_resource) == PROGRAM_LIMITS, "all");
@@ -125,9 +125,8 @@ static int find_in_path(const char *name, char *path)
 	for (dir = dir ? dir : "/usr/local/bin:/usr/bin:/bin"; *dir;
 	     dir += n + (dir[n] == ':')) {
 		n = strcspn(dir, ":");
-		if (*dir != '/' ||
-		    snprintf(path, PATH_MAX, "%.*s/%s", (int)n, dir, name) >=
-			    PATH_MAX)
+		if (*dir != '/' || snprintf(path, PATH_MAX, "%.*s/%s", (int)n,
+					    dir, name) >= PATH_MAX)
 			continue; /* one that is not absolute is nobody's */
 		err = fault_of_file(path);
 		if (!err)
@@ -149,19 +148,21 @@ static const char *set_command(void *settings, const char *value)
 		err = find_in_path(name, program->path);
 		if (err)
 			return complain("names \"%s\", which is not a program "
-					"in PATH", name);
+					"in PATH",
+					name);
 		return NULL;
 	}
 	/* a relative one would be another where it is run in a directory */
 	if (*name != '/')
 		return complain("names \"%s\": neither an absolute path nor "
-				"without a slash", name);
+				"without a slash",
+				name);
 	if (snprintf(program->path, sizeof(program->path), "%s", name) >=
 	    (int)sizeof(program->path))
 		return "is too long";
 	err = fault_of_file(name);
-	return err ? complain("cannot be run: %s: %s", name, strerror(err))
-		   : NULL;
+	return err ? complain("cannot be run: %s: %s", name, strerror(err)) :
+		     NULL;
 }
 
 /* ---- its surroundings ---- */
@@ -296,10 +297,10 @@ static const char *set_cpu_limit(void *settings, enum program_limit limit,
 	return set_limit(settings, limit, duration_ns / NS_PER_S);
 }
 
-#define LIMIT_SETTER(name, how, limit)                                \
+#define LIMIT_SETTER(name, how, limit)                                   \
 	static const char *set_##name(void *settings, const char *value) \
-	{                                                             \
-		return how(settings, limit, value);                   \
+	{                                                                \
+		return how(settings, limit, value);                      \
 	}
 
 LIMIT_SETTER(nofile, set_number_limit, PROGRAM_NOFILE)
@@ -454,15 +455,27 @@ static const char *check(void *settings_made, unsigned transports)
 }
 
 static const struct service_counter counters[] = {
-	[EXEC_STARTED] = {"programs.started", "", "Programs started"},
-	[EXEC_FAILED] = {"programs.failed", "",
-			 "Programs not started, killed, or ended with a status "
-			 "other than 0"},
-	[EXEC_SLOW] = {"programs.slow", "",
-		       "Programs that took more than a second to start"},
+	[EXEC_STARTED] = { "programs.started", "", "Programs started" },
+	[EXEC_FAILED] = { "programs.failed", "",
+			  "Programs not started, killed, or ended with a status "
+			  "other than 0" },
+	[EXEC_SLOW] = { "programs.slow", "",
+			"Programs that took more than a second to start" },
 };
 
 _Static_assert(ARRAY_LEN(counters) == EXEC_COUNTERS, "all of them");
+
+/* A service is whole with these only; nothing ever comes to them. */
+static enum verdict not_ours(struct turn *turn)
+{
+	(void)turn;
+	return VERDICT_RESET;
+}
+
+static void not_ours_either(struct datagram *datagram)
+{
+	(void)datagram;
+}
 
 const struct service service_exec = {
 	.name = "exec",
@@ -474,4 +487,6 @@ const struct service service_exec = {
 	.check = check,
 	.counters = counters,
 	.n_counters = ARRAY_LEN(counters),
+	.input = not_ours,
+	.datagram = not_ours_either,
 };

@@ -4,7 +4,8 @@
 #
 #     awk -F '\t' -v format=text|markdown -v n_idle=N -f report.awk RESULTS IDLE
 #
-# A line of RESULTS is load, aim ("-": none), server, requests, requests a
+# A line of RESULTS is load, aim (of the ratio of CPU; "rate": no less requests a
+# second, for CPU says nothing there), server, requests, requests a
 # second, CPU in ns, p50 and p99 in us. Lines come in pairs: the two servers of
 # one round. A line of IDLE is server and bytes of each idle connection.
 
@@ -46,7 +47,7 @@ function row(a, b, c, d, e, f, g) {
 
 function head() {
 	row("load", "server", "requests/s", "CPU us", "p50 us", "p99 us", \
-	    "ratio of CPU (middle half)")
+	    "ratio (middle half)")
 	if (format == "markdown")
 		print "| --- | --- | --: | --: | --: | --: | --- |"
 }
@@ -66,18 +67,26 @@ function server_row(title, key, with_cpu, last) {
 function load_rows(l,    a, b, is_echo) {
 	a = l SUBSEP 1
 	b = l SUBSEP 2
-	is_echo = aim[l] != "-"
+	is_echo = aim[l] != "rate"
 	server_row(load[l], a, is_echo, "")
 	server_row("", b, is_echo, is_echo ? spread(cpu_ratio, b) : \
-		   "requests/s: " spread(rate_ratio, b))
+		   spread(rate_ratio, b) ", of requests/s")
 }
 
-function verdict(l,    reached) {
-	reached = median(cpu_ratio, l SUBSEP 2)
-	printf "%s%s: %+.1f %% (aim %+.0f %%): %s\n", \
-		format == "markdown" ? "- " : "", load[l], \
-		(reached - 1) * 100, (aim[l] - 1) * 100, \
-		reached <= aim[l] ? "met" : "not met"
+function verdict(l,    reached, is_met, text) {
+	if (aim[l] == "rate") {
+		reached = median(rate_ratio, l SUBSEP 2)
+		is_met = reached >= 1
+		text = sprintf("%.2f times the requests/s of %s (aim 1.00)", \
+			       reached, server[l, 1])
+	} else {
+		reached = median(cpu_ratio, l SUBSEP 2)
+		is_met = reached <= aim[l]
+		text = sprintf("CPU %+.1f %% (aim %+.0f %%)", \
+			       (reached - 1) * 100, (aim[l] - 1) * 100)
+	}
+	printf "%s%s: %s: %s\n", format == "markdown" ? "- " : "", load[l], \
+		text, is_met ? "met" : "not met"
 }
 
 FILENAME == ARGV[2] {
@@ -120,10 +129,9 @@ END {
 		printf "An idle connection, of %s: %d bytes in the floor, " \
 			"%d in guichetd.\n\n", thousands(n_idle), \
 			idle["floor"], idle["guichetd"]
-	print "CPU a request above the floor's:"
+	print "Against the aims:"
 	if (format == "markdown")
 		print ""
 	for (l = 1; l <= n_loads; l++)
-		if (aim[l] != "-")
-			verdict(l)
+		verdict(l)
 }

@@ -26,7 +26,7 @@ IDLE=${IDLE:-10000}
 ROUND_MS=$(awk -v s="$SECONDS_EACH" 'BEGIN { printf "%d", s * 1000 }')
 FORMAT=text
 
-# NAME|AIM|OPTIONS: AIM is the CPU ratio to reach
+# NAME|AIM|OPTIONS: AIM is what the ratio of CPU should not exceed
 LOADS=(
 	'64 bytes, 64 connections|1.03|-c 64'
 	'64 bytes, 1,000 connections|1.03|-c 1000'
@@ -88,7 +88,8 @@ pick_processors() {
 	done | sed -n '1p;2p'
 }
 
-# wait_for WHAT COMMAND...: until it succeeds, at most 10 s
+# wait_for WHAT COMMAND...: until it succeeds, at most 10 s; else shows what a
+# server of that name has said
 wait_for() {
 	local what=$1
 
@@ -97,6 +98,7 @@ wait_for() {
 		"$@" && return
 		sleep 0.02
 	done
+	[ ! -e "$DIR/$what.log" ] || cat "$DIR/$what.log" >&2
 	fail "waited in vain for $what"
 }
 
@@ -106,6 +108,7 @@ background() {
 	local name=$1
 
 	shift
+	rm -f "$DIR/$name".* # of one before
 	taskset -c "$SERVER_CPU" "$@" >"$DIR/$name.out" 2>"$DIR/$name.log" &
 	PID=$!
 	STARTED+=("$PID")
@@ -113,7 +116,7 @@ background() {
 
 start_floor() {
 	background floor "$BUILD/bench/floor" 1
-	wait_for "the floor" test -s "$DIR/floor.out"
+	wait_for floor test -s "$DIR/floor.out"
 	PORT=$(<"$DIR/floor.out")
 }
 
@@ -123,8 +126,7 @@ start_guichetd() {
 
 	shift
 	background "$name" "$BUILD/guichetd" -n "$name" -r "$DIR" -w 1 "$@"
-	wait_for "guichetd: $(tail -n 1 "$DIR/$name.log")" \
-		grep -q '^guichetd: ready' "$DIR/$name.log"
+	wait_for "$name" grep -qs '^guichetd: ready' "$DIR/$name.log"
 	PORT=$("$BUILD/guichet-stat" -n "$name" -r "$DIR" -o tsv listeners |
 		awk -F '\t' 'NR == 2 { sub(/.*:/, "", $2); print $2 }')
 }
@@ -144,7 +146,8 @@ family() {
 	local child children
 
 	echo "$1"
-	read -r children <"/proc/$1/task/$1/children" || true
+	# a program that served a connection may be gone meanwhile
+	children=$(cat "/proc/$1/task/$1/children" 2>/dev/null) || true
 	for child in $children; do
 		family "$child"
 	done
@@ -155,7 +158,7 @@ cpu_ns() {
 	local pid
 
 	for pid in $(family "$1"); do
-		cat "/proc/$pid/schedstat"
+		cat "/proc/$pid/schedstat" 2>/dev/null || true
 	done | awk '{ n += $1 } END { printf "%.0f", n }'
 }
 
@@ -173,10 +176,11 @@ client() {
 # connect PORT OPTIONS...: starts a client that waits when it is connected;
 # disconnect lets it go on and returns its exit status
 connect() {
+	rm -f "$DIR/said" # of the client before
 	mkfifo "$DIR/go"
 	client "$@" --hold <"$DIR/go" &
 	exec 4>"$DIR/go"
-	wait_for "connections" grep -q '^holding' "$DIR/said"
+	wait_for "the client to connect" grep -qs '^holding' "$DIR/said"
 }
 
 disconnect() {
@@ -277,7 +281,7 @@ idle() {
 	worker=$(family "$PID" | tail -n 1)
 	before=$(pss_kib "$PID")
 	connect "$PORT" -c "$IDLE" -N 1
-	wait_for "connections" holds_all "$worker"
+	wait_for "$1 to accept" holds_all "$worker"
 	after=$(pss_kib "$PID")
 	disconnect || N_WRONG=$((N_WRONG + 1))
 	printf '%s\t%s\n' "$1" $(((after - before) * 1024 / IDLE)) \
@@ -301,10 +305,22 @@ compare_idle() {
 # What keeps us from comparing programs, or nothing.
 why_no_exec() {
 	printf '%s\n' '[listen tcp:127.0.0.1:0]' 'service = exec' \
-		"command = $(command -v cat)" >"$DIR/exec.conf"
-	"$BUILD/guichetd" -t -c "$DIR/exec.conf" 2>&1 | head -n 1
+		"command = $(command -v cat)" >"$DIR/exec-conf"
+	"$BUILD/guichetd" -t -c "$DIR/exec-conf" 2>&1 | head -n 1
 	command -v tcpserver >/dev/null ||
 		echo "there is no tcpserver (package ucspi-tcp)"
+}
+
+answers() {
+	"$BUILD/guichet" send "127.0.0.1:$1" hello >/dev/null 2>&1
+}
+
+# It cannot be told to take any free port: one that the kernel gives to no
+# client is most likely free.
+start_tcpserver() {
+	PORT=$((10000 + RANDOM % 20000))
+	background tcpserver tcpserver -H -R -l0 127.0.0.1 "$PORT" cat
+	wait_for tcpserver answers "$PORT"
 }
 
 compare_exec() {
@@ -315,14 +331,10 @@ compare_exec() {
 		say "a program for each connection is not measured: $why"
 		return
 	fi
-	start_guichetd exec -c "$DIR/exec.conf"
+	start_guichetd exec -c "$DIR/exec-conf"
 	guichetd=(guichetd "$PID" "$PORT")
-	# it does not tell which port it was given, so we guess a free one
-	PORT=$((PORT < 60000 ? PORT + 1 : PORT - 1))
-	background tcpserver tcpserver -H -R -l0 127.0.0.1 "$PORT" cat
-	wait_for tcpserver "$BUILD/guichet" send "127.0.0.1:$PORT" hello \
-		>/dev/null 2>&1
-	rounds "exec cat; 16 at a time" - tcpserver "$PID" "$PORT" \
+	start_tcpserver
+	rounds "exec cat; 16 at a time" rate tcpserver "$PID" "$PORT" \
 		"${guichetd[@]}" -c 16 --churn
 }
 
@@ -332,6 +344,10 @@ report() {
 		-f "$HERE/report.awk" "$DIR/results" "$DIR/idle"
 }
 
+for program in guichetd guichet guichet-stat bench/floor; do
+	[ -x "$BUILD/$program" ] ||
+		fail "$BUILD/$program is not there: make bench builds it"
+done
 mapfile -t CPUS < <(pick_processors)
 CLIENT_CPU=${CPUS[0]}
 SERVER_CPU=${CPUS[-1]}

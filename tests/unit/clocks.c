@@ -12,10 +12,11 @@
 
 static time_t clock_now;
 
-time_t time(time_t *into)
+/* NOLINTNEXTLINE(*-parameter-name): the library's own name is reserved */
+time_t time(time_t *timer)
 {
-	if (into)
-		*into = clock_now;
+	if (timer)
+		*timer = clock_now;
 	return clock_now;
 }
 
