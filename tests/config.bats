@@ -642,12 +642,12 @@ amplification = on" "$(sed -n '/^\[listen/,$p' <<<"$output")"
 	refuses qotd 2 amplification 'is neither "on" nor "off"' yes ON 1
 }
 
-@test "what answers with more than it was asked needs leave for UDP" {
+@test "what answers with much more than it was asked needs leave for UDP" {
 	local service what='answers larger than their questions let forged
  senders flood others; add "amplification = on" to allow that'
 
 	what=${what/$'\n'/}
-	for service in chargen daytime time qotd; do
+	for service in chargen qotd; do
 		conf '[server]' '[listen udp:*:19]' "service = $service"
 		refused "t.conf:2: [listen udp:*:19]: $what"
 		guichetd -t -l "udp:*:19=$service"
@@ -661,7 +661,8 @@ amplification = on" "$(sed -n '/^\[listen/,$p' <<<"$output")"
 		refused "t.conf:1: [listen tcp:*:19]: \"amplification = on\"\
  means nothing for streams"
 	done
-	guichetd -t -l udp:*:7=echo -l udp:*:9=discard
+	guichetd -t -l udp:*:7=echo -l udp:*:9=discard -l udp:*:13=daytime \
+		-l udp:*:37=time
 	is "the exit status" 0 "$status"
 }
 

@@ -385,6 +385,20 @@ ulimit -t; ulimit -c; ulimit -f; ulimit -u'" \
 	exec 6>&-
 }
 
+# starting them all first would leave the ended ones their rows
+@test "programs that have ended are noticed while others are being started" {
+	run_programs 1 tcp:127.0.0.1:0 /bin/cat
+	sed -i 's/^worker-connections.*/worker-connections = 128/' \
+		"$DIR/guichetd.conf"
+	server_stop
+	server_start
+	address=$(column listeners address name it)
+	"$GUICHET" bench -c 20 -d 3s --churn -w 30s -o json "$address" \
+		>"$DIR/bench.out" || true
+	is "refused" 0 "$(counter connections.refused.full)"
+	is "failed" 0 "$(json "$DIR/bench.out" failed)"
+}
+
 # --- deaths -------------------------------------------------------------------
 
 @test "bytes are counted while the program runs, and over a death" {

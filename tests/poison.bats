@@ -5,6 +5,7 @@
 
 load helpers
 
+# shellcheck disable=SC2034 # for helpers.bash
 GUICHETD=$BUILD/test/guichetd
 
 setup() {

@@ -22,11 +22,13 @@ has_ipv6() {
 # worker and these lines in each section; the addresses are in ADDRESSES, and
 # that of UDP in UDP
 serve() {
-	local service=$1 section amplification='amplification = on'
+	local service=$1 section amplification=
 	local -a sections=(tcp:127.0.0.1:0 "unix:$DIR/socket" udp:127.0.0.1:0)
 
 	shift
-	[ "$service" != discard ] || amplification=
+	case $service in
+	chargen | qotd) amplification='amplification = on' ;;
+	esac
 	has_ipv6 && sections+=('tcp:[::1]:0')
 	{
 		printf '%s\n' '[server]' 'workers = 1'

@@ -2,10 +2,11 @@
 /*
  * amplification.h - whether a larger answer than its question is allowed
  *
- * A datagram's sender may be forged. A service that answers with more than it
- * was asked with multiplies what somebody sends to a third one, who never
- * asked for it (CERT CA-1996-01). So such a service serves datagrams only
- * where the operator has said that it may.
+ * A datagram's sender may be forged. A service that answers with many times
+ * what it was asked with multiplies what somebody sends to a third one, who
+ * never asked for it (CERT CA-1996-01). So such a service serves datagrams
+ * only where the operator has said that it may. (daytime and time are none:
+ * their answers fit the smallest frame, or nearly.)
  */
 #ifndef GUICHET_AMPLIFICATION_H
 #define GUICHET_AMPLIFICATION_H

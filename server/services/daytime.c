@@ -10,7 +10,6 @@
 #include <time.h>
 
 #include "server/service.h"
-#include "server/services/amplification.h"
 #include "server/services/builtin.h"
 
 #define LINE_MAX_BYTES 128
@@ -54,18 +53,10 @@ static void daytime_datagram(struct datagram *datagram)
 	(void)datagram_write(datagram, line, make_line(line));
 }
 
-static const struct service_setting daytime_rows[] = {
-	AMPLIFICATION_SETTING,
-};
-
 const struct service service_daytime = {
 	.name = "daytime",
 	.help = "says the date and time, for people to read (RFC 867)",
 	.transports = SERVICE_STREAM | SERVICE_DATAGRAM,
-	.settings = daytime_rows,
-	.n_settings = sizeof(daytime_rows) / sizeof(daytime_rows[0]),
-	.settings_bytes = sizeof(struct amplification),
-	.check = amplification_check,
 	.open = daytime_say,
 	.input = daytime_say,
 	.datagram = daytime_datagram,

@@ -9,7 +9,6 @@
 #include <time.h>
 
 #include "server/service.h"
-#include "server/services/amplification.h"
 #include "server/services/builtin.h"
 
 /* From 1900-01-01 to 1970-01-01: 70 years, 17 of them leap years. */
@@ -36,18 +35,10 @@ static void time_datagram(struct datagram *datagram)
 	(void)datagram_write(datagram, &number, sizeof(number));
 }
 
-static const struct service_setting time_rows[] = {
-	AMPLIFICATION_SETTING,
-};
-
 const struct service service_time = {
 	.name = "time",
 	.help = "says the time as a number of 32 bits (RFC 868)",
 	.transports = SERVICE_STREAM | SERVICE_DATAGRAM,
-	.settings = time_rows,
-	.n_settings = sizeof(time_rows) / sizeof(time_rows[0]),
-	.settings_bytes = sizeof(struct amplification),
-	.check = amplification_check,
 	.open = time_say,
 	.input = time_say,
 	.datagram = time_datagram,
