@@ -648,3 +648,9 @@ problem_of() {
 	cmp "$DIR/once.conf" "$DIR/twice.conf"
 	grep -q "^command = cat -u 'a b' \\\\\"x\$" "$DIR/once.conf"
 }
+
+@test "the example configuration is right" {
+	run "$GUICHETD" -t -c "$BATS_TEST_DIRNAME/../conf/exec.conf"
+	is "what -t says" "" "$output"
+	is "status" 0 "$status"
+}
