@@ -58,7 +58,7 @@
 
 #define LEDGER_NAME_BYTES    32
 #define LEDGER_ADDRESS_BYTES 128
-#define LEDGER_MAX_SLOTS     256  /* a slot's number is 8 bits of an id */
+#define LEDGER_MAX_SLOTS     256 /* a slot's number is 8 bits of an id */
 #define LEDGER_MAX_LISTENERS 1024
 #define LEDGER_MAX_ROWS      (1U << 20)
 #define LEDGER_PAGE_BYTES    4096
@@ -136,8 +136,8 @@ struct ledger_header {
 	uint64_t totals_offset, turns_offset, closed_offset, rows_offset;
 
 	char instance[64];
-	char boot_id[40];     /* /proc/sys/kernel/random/boot_id */
-	char program[32];     /* version of the server that writes it */
+	char boot_id[40];         /* /proc/sys/kernel/random/boot_id */
+	char program[32];         /* version of the server that writes it */
 	uint64_t created_real_ns; /* since when the totals count */
 	uint64_t started_real_ns; /* since when this server runs */
 	uint64_t started_mono_ns;
@@ -169,9 +169,9 @@ struct ledger_own {
 
 /* The master's knowledge of a slot. */
 struct ledger_slot {
-	_Atomic int32_t keeper_pid;    /* 0: none */
-	_Atomic uint32_t is_used;      /* its part was allocated */
-	_Atomic uint64_t n_keepers;    /* keepers this slot has had */
+	_Atomic int32_t keeper_pid;     /* 0: none */
+	_Atomic uint32_t is_used;       /* its part was allocated */
+	_Atomic uint64_t n_keepers;     /* keepers this slot has had */
 	_Atomic uint64_t keeper_deaths; /* not asked for */
 	uint64_t reserved[5];
 };
@@ -183,9 +183,9 @@ struct ledger_slot {
  */
 struct ledger_head {
 	/* what it is */
-	_Atomic int32_t pid;    /* 0: no worker lives */
-	_Atomic uint32_t state; /* enum worker_state */
-	ledger_count_t generation;   /* 1 for the slot's first worker */
+	_Atomic int32_t pid;       /* 0: no worker lives */
+	_Atomic uint32_t state;    /* enum worker_state */
+	ledger_count_t generation; /* 1 for the slot's first worker */
 	ledger_count_t heartbeat_mono_ns;
 	ledger_count_t started_mono_ns;
 	_Atomic uint32_t n_open;    /* connections: for balance */
@@ -197,7 +197,7 @@ struct ledger_head {
 	/* the turn in hand */
 	_Atomic uint32_t turn_row;  /* row + 1; 0: none in hand */
 	_Atomic uint32_t turn_step; /* enum turn_step */
-	ledger_count_t base_in;  /* totals less the row's own numbers */
+	ledger_count_t base_in;     /* totals less the row's own numbers */
 	ledger_count_t base_out;
 	ledger_count_t base_messages;
 	ledger_count_t close_closed; /* totals before this close */
@@ -210,8 +210,8 @@ struct ledger_head {
 	_Atomic uint32_t accept_row;      /* row + 1; 0: none chosen yet */
 	ledger_count_t accept_accepted;   /* totals before this accept */
 	ledger_count_t accept_refused;
-	_Atomic uint32_t datagram_listener; /* listener; 0: none */
-	_Atomic uint32_t datagram_step;     /* enum turn_step */
+	_Atomic uint32_t datagram_listener;       /* listener; 0: none */
+	_Atomic uint32_t datagram_step;           /* enum turn_step */
 	ledger_count_t datagram_in, datagram_out; /* totals before it */
 	ledger_count_t datagram_bytes_in, datagram_bytes_out;
 
@@ -294,9 +294,9 @@ struct ledger_row {
 
 	/* what moves */
 	struct ledger_record record[2];
-	_Atomic uint32_t valid; /* the copy in force: valid & 1 */
-	_Atomic uint32_t state; /* enum row_state */
-	ledger_count_t sent;    /* output bytes the kernel took */
+	_Atomic uint32_t valid;        /* the copy in force: valid & 1 */
+	_Atomic uint32_t state;        /* enum row_state */
+	ledger_count_t sent;           /* output bytes the kernel took */
 	ledger_count_t active_mono_ns; /* last input or output */
 	_Atomic uint32_t reason;       /* enum close_reason, when CLOSING */
 	uint32_t pad2;

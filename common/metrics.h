@@ -14,25 +14,25 @@
 /*
  * Why a connection ended.  C(enum tail, word, help)
  */
-#define CLOSE_REASONS(C)                                                       \
-	C(EOF, "eof", "the peer ended it and had all its answers")             \
-	C(RESET, "reset", "the peer reset it or went away")                    \
-	C(IDLE, "idle", "silent for longer than idle-timeout")                 \
-	C(LIFETIME, "lifetime", "open for longer than lifetime")               \
-	C(DRAIN, "drain", "still open when a stopping server's time was up")   \
-	C(KILLED, "killed", "its handler hung, or its keeper was killed")      \
-	C(LIMIT, "limit", "it needed more memory than it may have")            \
-	C(PROTOCOL, "protocol", "the peer broke the service's protocol")       \
-	C(CRASH, "crash", "its handler or its program crashed")                \
+#define CLOSE_REASONS(C)                                                     \
+	C(EOF, "eof", "the peer ended it and had all its answers")           \
+	C(RESET, "reset", "the peer reset it or went away")                  \
+	C(IDLE, "idle", "silent for longer than idle-timeout")               \
+	C(LIFETIME, "lifetime", "open for longer than lifetime")             \
+	C(DRAIN, "drain", "still open when a stopping server's time was up") \
+	C(KILLED, "killed", "its handler hung, or its keeper was killed")    \
+	C(LIMIT, "limit", "it needed more memory than it may have")          \
+	C(PROTOCOL, "protocol", "the peer broke the service's protocol")     \
+	C(CRASH, "crash", "its handler or its program crashed")              \
 	C(ERROR, "error", "the system refused something it needed")
 
 /*
  * Why a connection was not taken.  R(enum tail, word, help)
  */
-#define REFUSE_REASONS(R)                                                      \
-	R(FULL, "full", "no row of the ledger, or no program, was free")       \
-	R(SOURCE, "source", "its source had too many open")                    \
-	R(RATE, "rate", "its source opened too many too fast")                 \
+#define REFUSE_REASONS(R)                                                \
+	R(FULL, "full", "no row of the ledger, or no program, was free") \
+	R(SOURCE, "source", "its source had too many open")              \
+	R(RATE, "rate", "its source opened too many too fast")           \
 	R(ACL, "acl", "its source is not allowed")
 
 enum close_reason {
@@ -55,20 +55,20 @@ enum refuse_reason {
  *
  * Those written in every turn come first: they share a cache line.
  */
-#define COUNTERS(M)                                                            \
-	M(BYTES_IN, "bytes.in", "bytes", "Bytes the service consumed")         \
-	M(BYTES_OUT, "bytes.out", "bytes",                                     \
-	  "Bytes of answers that the kernel took")                             \
-	M(MESSAGES, "messages", "", "Pieces of input answered")                \
-	M(DATAGRAMS_IN, "datagrams.in", "", "Datagrams received")              \
-	M(DATAGRAMS_OUT, "datagrams.out", "", "Datagrams sent")                \
-	M(ACCEPTED, "connections.accepted", "", "Connections accepted")        \
-	M(CLOSED, "connections.closed", "", "Connections closed")              \
-	M(RESUMED, "connections.resumed", "",                                  \
-	  "Connections a successor took over, once for each time")             \
-	M(ACCEPT_ERRORS, "accept.errors", "",                                  \
-	  "Times accept failed for want of descriptors or memory")             \
-	M(DATAGRAMS_REFUSED, "datagrams.refused", "",                          \
+#define COUNTERS(M)                                                     \
+	M(BYTES_IN, "bytes.in", "bytes", "Bytes the service consumed")  \
+	M(BYTES_OUT, "bytes.out", "bytes",                              \
+	  "Bytes of answers that the kernel took")                      \
+	M(MESSAGES, "messages", "", "Pieces of input answered")         \
+	M(DATAGRAMS_IN, "datagrams.in", "", "Datagrams received")       \
+	M(DATAGRAMS_OUT, "datagrams.out", "", "Datagrams sent")         \
+	M(ACCEPTED, "connections.accepted", "", "Connections accepted") \
+	M(CLOSED, "connections.closed", "", "Connections closed")       \
+	M(RESUMED, "connections.resumed", "",                           \
+	  "Connections a successor took over, once for each time")      \
+	M(ACCEPT_ERRORS, "accept.errors", "",                           \
+	  "Times accept failed for want of descriptors or memory")      \
+	M(DATAGRAMS_REFUSED, "datagrams.refused", "",                   \
 	  "Datagrams not answered, as their source port is a small service's")
 
 enum counter {

@@ -24,10 +24,10 @@ struct option_row {
 };
 
 struct options {
-	const char *program;            /* "guichetd" */
-	const char *synopsis;           /* "[-c FILE] [-t] ..." */
-	const char *about;              /* one line: what the program is */
-	const char *details;            /* more lines after the rows, or NULL */
+	const char *program;  /* "guichetd" */
+	const char *synopsis; /* "[-c FILE] [-t] ..." */
+	const char *about;    /* one line: what the program is */
+	const char *details;  /* more lines after the rows, or NULL */
 	const struct option_row *rows;
 	size_t n_rows;
 };

@@ -32,12 +32,12 @@ struct ledger_file {
 
 struct snapshot_part {
 	struct ledger_head head;
-	struct ledger_totals *totals;   /* n_listeners */
-	uint64_t *turns;                /* HISTOGRAM_BUCKETS */
-	struct ledger_row *rows;        /* n_rows: the open ones only */
+	struct ledger_totals *totals; /* n_listeners */
+	uint64_t *turns;              /* HISTOGRAM_BUCKETS */
+	struct ledger_row *rows;      /* n_rows: the open ones only */
 	size_t n_rows;
-	size_t n_rows_busy;             /* changed at each try: left out */
-	struct ledger_closed *closed;   /* n_closed, the latest first */
+	size_t n_rows_busy;           /* changed at each try: left out */
+	struct ledger_closed *closed; /* n_closed, the latest first */
 	size_t n_closed;
 };
 
@@ -84,7 +84,6 @@ snapshot_own_name(const struct snapshot *snapshot, size_t listener, size_t i)
 }
 
 /* The same over all listeners, LEDGER_FORMER included. */
-uint64_t snapshot_total(const struct snapshot *snapshot,
-			enum counter counter);
+uint64_t snapshot_total(const struct snapshot *snapshot, enum counter counter);
 
 #endif

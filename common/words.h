@@ -12,7 +12,6 @@
  * neighbours) away from @word, or NULL when none is near enough to be meant
  * (at most a third of the word's length, and at least one edit).
  */
-const char *words_nearest(const char *word, const char *const *words,
-			  size_t n);
+const char *words_nearest(const char *word, const char *const *words, size_t n);
 
 #endif

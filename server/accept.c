@@ -39,8 +39,8 @@ static int watch_listener(struct worker *w, uint32_t listener)
 		.data.u64 = watch_data(kind, listener, 0),
 	};
 
-	if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD,
-		      w->listeners[listener - 1].fd, &ev) < 0)
+	if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->listeners[listener - 1].fd,
+		      &ev) < 0)
 		return -errno;
 	return 0;
 }
@@ -109,7 +109,7 @@ static void balance(struct worker *w, uint32_t listener)
 
 static void refuse(struct worker *w, uint32_t listener, int fd)
 {
-	const struct linger now = {.l_onoff = 1, .l_linger = 0};
+	const struct linger now = { .l_onoff = 1, .l_linger = 0 };
 
 	tally_accept_refused(w, listener, REFUSE_FULL);
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
@@ -228,7 +228,7 @@ void accept_stop(struct worker *w)
 			while (accept_one(w, l))
 				continue;
 		unwatch_listener(w, l);
-		w->rests[l] = (struct rest){0};
+		w->rests[l] = (struct rest){ 0 };
 	}
 	w->n_resting = 0;
 }

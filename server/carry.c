@@ -55,8 +55,8 @@ static ledger_count_t *counter_of(struct ledger_totals *totals, uint32_t l,
 
 static uint32_t target_of(const struct carry *c, uint32_t listener)
 {
-	return listener < c->old->header.n_listeners ? c->target[listener]
-						     : LEDGER_FORMER;
+	return listener < c->old->header.n_listeners ? c->target[listener] :
+						       LEDGER_FORMER;
 }
 
 /*
@@ -104,8 +104,8 @@ static struct settlement settlement_of(const struct carry *c,
 				       struct ledger_totals *to,
 				       uint32_t listener)
 {
-	return (struct settlement){&from->totals[listener],
-				   &to[c->target[listener]]};
+	return (struct settlement){ &from->totals[listener],
+				    &to[c->target[listener]] };
 }
 
 static bool read_row(const struct carry *c, uint32_t slot, uint32_t row,
@@ -281,7 +281,7 @@ void carry_over(struct segment *segment)
 	/* never closed: that would drop the lock that we hold on this file */
 	static struct ledger_file file;
 	struct snapshot old;
-	struct carry carry = {.file = &file, .old = &old, .segment = segment};
+	struct carry carry = { .file = &file, .old = &old, .segment = segment };
 	const char *why = "cannot be read";
 	int err = ledger_file_open(&file, segment->path, &why);
 

@@ -137,7 +137,8 @@ static void watch(struct worker *w, uint32_t row, uint32_t events)
 
 static uint64_t later(uint64_t from_ns, uint64_t after_ns)
 {
-	return after_ns > UINT64_MAX - from_ns ? UINT64_MAX : from_ns + after_ns;
+	return after_ns > UINT64_MAX - from_ns ? UINT64_MAX :
+						 from_ns + after_ns;
 }
 
 /* When it must be looked at, and why it would end then. */
@@ -196,7 +197,7 @@ static void addr_to_ledger(const struct sockaddr_storage *from, socklen_t len,
 	const struct sockaddr_in *in = (const void *)from;
 	const struct sockaddr_in6 *in6 = (const void *)from;
 
-	*to = (struct ledger_addr){0};
+	*to = (struct ledger_addr){ 0 };
 	if (len < sizeof(sa_family_t))
 		return;
 	to->family = from->ss_family;
@@ -230,7 +231,7 @@ static void peer_to_ledger(int fd, const struct sockaddr_storage *peer,
 static void local_to_ledger(int fd, const struct addr_socket *listener,
 			    struct ledger_addr *to)
 {
-	struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
+	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(ss);
 
 	if (addr_is_wildcard(listener) &&
@@ -375,7 +376,7 @@ static void give_back_pages(struct worker *w, struct ledger_row *r)
 
 static void close_socket(int fd, enum close_reason reason)
 {
-	const struct linger now = {.l_onoff = 1, .l_linger = 0};
+	const struct linger now = { .l_onoff = 1, .l_linger = 0 };
 
 	if (fd < 0)
 		return;
@@ -512,11 +513,11 @@ static enum close_reason reason_of_errno(ssize_t err)
 /* ---- output ---- */
 
 /* Keeps the last @pending bytes of the output, which lie in the scratch. */
-static bool stash_output(struct worker *w, uint32_t row,
-			 struct record *record, uint64_t pending)
+static bool stash_output(struct worker *w, uint32_t row, struct record *record,
+			 uint64_t pending)
 {
-	uint32_t from = record->out_offset + record->out_bytes -
-			(uint32_t)pending;
+	uint32_t from =
+		record->out_offset + record->out_bytes - (uint32_t)pending;
 	uint32_t to = vault_alloc(w->vault, pending);
 
 	if (to == VAULT_NONE)
@@ -549,8 +550,8 @@ static enum progress send_pending(struct worker *w, uint32_t row)
 
 	if (!pending)
 		return CLEAR;
-	is_buffer = vault_is_buffer(w->vault, record.out_offset,
-				    record.out_bytes);
+	is_buffer =
+		vault_is_buffer(w->vault, record.out_offset, record.out_bytes);
 	n = transport_send(w, row,
 			   vault_at(w->vault, record.out_offset +
 						      record.out_bytes -
@@ -819,8 +820,8 @@ static enum progress flush(struct worker *w, uint32_t row)
 			break;
 		if (round == ROUNDS_MAX)
 			return wait_writable(w, row);
-		progress = handle(w, row, ready_of(service_of(w, row)), 0,
-				  false);
+		progress =
+			handle(w, row, ready_of(service_of(w, row)), 0, false);
 		if (progress == GONE)
 			return GONE;
 	}
@@ -962,8 +963,7 @@ void conn_take_pages(struct worker *w, uint32_t row)
 
 	vault_take_pages(w->vault, record.in_offset, record.in_bytes);
 	if (record.produced != ledger_get(r->sent))
-		vault_take_pages(w->vault, record.out_offset,
-				 record.out_bytes);
+		vault_take_pages(w->vault, record.out_offset, record.out_bytes);
 }
 
 /* Fresh input behind kept input lies in pages that no record tells of yet. */
@@ -973,8 +973,7 @@ static void take_fresh(struct worker *w, uint32_t row,
 	if (!record->in_bytes)
 		return;
 	w->conns[row].in_room = record->in_bytes + fresh;
-	vault_take_pages(w->vault, record->in_offset,
-			 record->in_bytes + fresh);
+	vault_take_pages(w->vault, record->in_offset, record->in_bytes + fresh);
 }
 
 /*

@@ -11,7 +11,7 @@
 
 void control_report(int fd, enum report_type type, int status)
 {
-	const struct control_report report = {type, status};
+	const struct control_report report = { type, status };
 
 	/* the master is gone, or far behind: either way it cannot be told */
 	(void)send(fd, &report, sizeof(report), MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -18,55 +18,55 @@
 #ifndef GUICHET_CRASH_H
 #define GUICHET_CRASH_H
 
-#define CRASH_POINTS(P)                          \
-	P(ACCEPT_BEGUN, "accept-begun", "s")     \
-	P(ACCEPTED, "accepted", "s")             \
-	P(ROW_CHOSEN, "row-chosen", "s")         \
-	P(ROW_FILLED, "row-filled", "s")         \
-	P(ROW_OPEN, "row-open", "s")             \
-	P(ACCEPT_COUNTED, "accept-counted", "s") \
-	P(ACCEPT_DONE, "accept-done", "s")       \
-	P(WATCHED, "watched", "s")               \
-	P(REFUSE_COUNTED, "refuse-counted", "f") \
-	P(REFUSE_CLOSED, "refuse-closed", "f")   \
-	P(TURN_BEGUN, "turn-begun", "s")         \
-	P(RECEIVED, "received", "s")             \
-	P(HANDLED, "handled", "s")               \
-	P(INPUT_STASHED, "input-stashed", "i")   \
-	P(INPUT_MOVED, "input-moved", "i")       \
-	P(RECORD_WRITTEN, "record-written", "s") \
-	P(COMMITTED, "committed", "s")           \
-	P(SENT, "sent", "s")                     \
-	P(SENT_NOTED, "sent-noted", "s")         \
-	P(OUTPUT_STASHED, "output-stashed", "p") \
-	P(OUTPUT_MOVED, "output-moved", "p")     \
-	P(OUTPUT_DONE, "output-done", "p")       \
-	P(SETTLED_HALF, "settled-half", "s")     \
-	P(SETTLED, "settled", "s")               \
-	P(TURN_DONE, "turn-done", "s")           \
-	P(CLOSE_JOURNALED, "close-journaled", "s") \
-	P(CLOSE_MARKED, "close-marked", "s")     \
-	P(CLOSE_LISTED, "close-listed", "s")     \
-	P(CLOSE_COUNTED, "close-counted", "s")   \
-	P(CLOSE_CLOSED, "close-closed", "s")     \
-	P(CLOSE_FREED, "close-freed", "s")       \
-	P(FIN_SENT, "fin-sent", "e")             \
-	P(RESUME_BEGUN, "resume-begun", "r")     \
-	P(RESUME_ROWS, "resume-rows", "r")       \
-	P(RESUME_SWEPT, "resume-swept", "r")     \
-	P(RESUME_ACCEPT, "resume-accept", "r")   \
-	P(RESUME_WATCHED, "resume-watched", "r") \
-	P(RESUME_TURN, "resume-turn", "r")       \
-	P(RESUME_COUNTED, "resume-counted", "r") \
-	P(DATAGRAM_BEGUN, "datagram-begun", "d") \
+#define CRASH_POINTS(P)                                \
+	P(ACCEPT_BEGUN, "accept-begun", "s")           \
+	P(ACCEPTED, "accepted", "s")                   \
+	P(ROW_CHOSEN, "row-chosen", "s")               \
+	P(ROW_FILLED, "row-filled", "s")               \
+	P(ROW_OPEN, "row-open", "s")                   \
+	P(ACCEPT_COUNTED, "accept-counted", "s")       \
+	P(ACCEPT_DONE, "accept-done", "s")             \
+	P(WATCHED, "watched", "s")                     \
+	P(REFUSE_COUNTED, "refuse-counted", "f")       \
+	P(REFUSE_CLOSED, "refuse-closed", "f")         \
+	P(TURN_BEGUN, "turn-begun", "s")               \
+	P(RECEIVED, "received", "s")                   \
+	P(HANDLED, "handled", "s")                     \
+	P(INPUT_STASHED, "input-stashed", "i")         \
+	P(INPUT_MOVED, "input-moved", "i")             \
+	P(RECORD_WRITTEN, "record-written", "s")       \
+	P(COMMITTED, "committed", "s")                 \
+	P(SENT, "sent", "s")                           \
+	P(SENT_NOTED, "sent-noted", "s")               \
+	P(OUTPUT_STASHED, "output-stashed", "p")       \
+	P(OUTPUT_MOVED, "output-moved", "p")           \
+	P(OUTPUT_DONE, "output-done", "p")             \
+	P(SETTLED_HALF, "settled-half", "s")           \
+	P(SETTLED, "settled", "s")                     \
+	P(TURN_DONE, "turn-done", "s")                 \
+	P(CLOSE_JOURNALED, "close-journaled", "s")     \
+	P(CLOSE_MARKED, "close-marked", "s")           \
+	P(CLOSE_LISTED, "close-listed", "s")           \
+	P(CLOSE_COUNTED, "close-counted", "s")         \
+	P(CLOSE_CLOSED, "close-closed", "s")           \
+	P(CLOSE_FREED, "close-freed", "s")             \
+	P(FIN_SENT, "fin-sent", "e")                   \
+	P(RESUME_BEGUN, "resume-begun", "r")           \
+	P(RESUME_ROWS, "resume-rows", "r")             \
+	P(RESUME_SWEPT, "resume-swept", "r")           \
+	P(RESUME_ACCEPT, "resume-accept", "r")         \
+	P(RESUME_WATCHED, "resume-watched", "r")       \
+	P(RESUME_TURN, "resume-turn", "r")             \
+	P(RESUME_COUNTED, "resume-counted", "r")       \
+	P(DATAGRAM_BEGUN, "datagram-begun", "d")       \
 	P(DATAGRAM_RECEIVED, "datagram-received", "d") \
-	P(DATAGRAM_HANDLED, "datagram-handled", "d") \
-	P(DATAGRAM_READY, "datagram-ready", "d") \
-	P(DATAGRAM_SENT, "datagram-sent", "d")   \
-	P(DATAGRAM_SETTLED, "datagram-settled", "d") \
-	P(PROGRAM_POSTED, "program-posted", "x") \
-	P(PROGRAM_POKED, "program-poked", "x")   \
-	P(PROGRAM_ENDED, "program-ended", "x")   \
+	P(DATAGRAM_HANDLED, "datagram-handled", "d")   \
+	P(DATAGRAM_READY, "datagram-ready", "d")       \
+	P(DATAGRAM_SENT, "datagram-sent", "d")         \
+	P(DATAGRAM_SETTLED, "datagram-settled", "d")   \
+	P(PROGRAM_POSTED, "program-posted", "x")       \
+	P(PROGRAM_POKED, "program-poked", "x")         \
+	P(PROGRAM_ENDED, "program-ended", "x")         \
 	P(PROGRAM_NOTED, "program-noted", "x")
 
 enum crash_point {

@@ -52,8 +52,8 @@ static bool is_answerable(const struct worker *w, const struct exchange *x)
  */
 static size_t copy_pktinfo(const struct cmsghdr *from, struct cmsghdr *to)
 {
-	struct in_pktinfo info = {0};
-	struct in6_pktinfo info6 = {0};
+	struct in_pktinfo info = { 0 };
+	struct in6_pktinfo info6 = { 0 };
 
 	to->cmsg_level = from->cmsg_level;
 	to->cmsg_type = from->cmsg_type;
@@ -93,7 +93,8 @@ static void address_answer(struct exchange *x)
 	memset(x->out_control, 0, sizeof(x->out_control));
 	for (cmsg = CMSG_FIRSTHDR(in); cmsg && !out->msg_controllen;
 	     cmsg = CMSG_NXTHDR(in, cmsg))
-		out->msg_controllen = copy_pktinfo(cmsg, (void *)x->out_control);
+		out->msg_controllen =
+			copy_pktinfo(cmsg, (void *)x->out_control);
 	if (!out->msg_controllen)
 		out->msg_control = NULL;
 }
@@ -136,7 +137,7 @@ static void answer(struct worker *w, uint32_t listener)
 		.n_counts = worker_listen(w, listener)->service->n_counters,
 	};
 
-	x->tally = (struct datagram_tally){.n_in = 1};
+	x->tally = (struct datagram_tally){ .n_in = 1 };
 	if (!is_answerable(w, x)) {
 		x->tally.n_refused = 1;
 		settle(w, listener);
@@ -225,6 +226,6 @@ void datagram_resume(struct worker *w, bool is_suspect)
 		answer(w, listener);
 		return;
 	}
-	x->tally = (struct datagram_tally){.n_in = 1};
+	x->tally = (struct datagram_tally){ .n_in = 1 };
 	settle(w, listener);
 }

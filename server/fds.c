@@ -54,8 +54,8 @@ int fds_grow(int n)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return -errno;
-	limit.rlim_cur = (rlim_t)n < limit.rlim_max ? (rlim_t)n
-						    : limit.rlim_max;
+	limit.rlim_cur = (rlim_t)n < limit.rlim_max ? (rlim_t)n :
+						      limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return -errno;
 	fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, (int)limit.rlim_cur - 1);

@@ -18,7 +18,7 @@ int guard_find_user(const char *name, struct guard_user *user)
 {
 	const struct passwd *pw;
 
-	*user = (struct guard_user){0};
+	*user = (struct guard_user){ 0 };
 	errno = 0;
 	pw = getpwnam(name);
 	if (!pw)

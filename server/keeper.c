@@ -36,7 +36,7 @@ struct keeper {
 	struct runner runner;
 	int signal_fd;
 
-	pid_t worker; /* 0: none lives */
+	pid_t worker;    /* 0: none lives */
 	bool is_stopped; /* by SIGSTOP: it does not hang */
 	bool was_shot;
 	uint64_t born_ns;
@@ -118,14 +118,15 @@ static void map_memory(struct keeper *k)
 	const struct keeper_plan *plan = k->plan;
 	const struct segment *segment = plan->segment;
 	struct post *post = &k->post;
-	int err = part_map(segment->fd, &segment->shape, plan->slot,
-			   &post->part);
+	int err =
+		part_map(segment->fd, &segment->shape, plan->slot, &post->part);
 
 	if (!err)
 		err = ledger_view_open(segment->path, &segment->shape,
 				       &post->view);
 	if (!err)
-		err = vault_create(&post->vault, plan->config->worker_connections,
+		err = vault_create(&post->vault,
+				   plan->config->worker_connections,
 				   largest_copy(plan->config));
 	if (err)
 		fail(plan, "cannot map its memory", err);
@@ -182,7 +183,7 @@ static void prepare(struct keeper *k, const struct keeper_plan *plan)
 {
 	int err;
 
-	*k = (struct keeper){.plan = plan};
+	*k = (struct keeper){ .plan = plan };
 	k->post = (struct post){
 		.slot = plan->slot,
 		.keeper = getpid(),
@@ -247,8 +248,7 @@ static bool is_fault_signal(int sig)
 static enum legacy judge(struct keeper *k, int status)
 {
 	uint32_t row = ledger_get(k->post.part.head->turn_row);
-	bool is_fault = WIFEXITED(status) ||
-			is_fault_signal(WTERMSIG(status));
+	bool is_fault = WIFEXITED(status) || is_fault_signal(WTERMSIG(status));
 	uint32_t last_row = k->fault_row;
 
 	k->fault_row = is_fault ? row : 0;
@@ -282,8 +282,7 @@ static uint64_t delay_after(struct keeper *k, bool has_served)
 	}
 	if (k->legacy == LEGACY_KILLED && k->n_unlucky++ < UNLUCKY_MAX)
 		return 0;
-	if (k->legacy != LEGACY_KILLED &&
-	    is_handler_in_hand(k->post.part.head))
+	if (k->legacy != LEGACY_KILLED && is_handler_in_hand(k->post.part.head))
 		return 0;
 	return backoff_strike(&k->backoff, lived_ns);
 }
@@ -393,8 +392,7 @@ static void give_order(struct keeper *k, const struct control_order *order)
 	k->order = (enum order)order->order;
 	ledger_set(page->deadline_mono_ns, order->deadline_mono_ns);
 	/* release: pairs with the worker's acquire in obey() */
-	atomic_store_explicit(&page->order, order->order,
-			      memory_order_release);
+	atomic_store_explicit(&page->order, order->order, memory_order_release);
 	(void)!write(k->post.order_fd, &one, sizeof(one)); /* it has one */
 	if (!k->worker)
 		k->clone_at_ns = 0; /* only a worker can end connections */
@@ -457,12 +455,12 @@ static int timeout_ms(const struct keeper *k, uint64_t now_ns)
 static void turn_loop(struct keeper *k)
 {
 	struct pollfd fds[] = {
-		{.fd = k->signal_fd, .events = POLLIN},
-		{.fd = k->post.control_fd, .events = POLLIN},
-		{.fd = k->post.starting_fd, .events = POLLIN},
+		{ .fd = k->signal_fd, .events = POLLIN },
+		{ .fd = k->post.control_fd, .events = POLLIN },
+		{ .fd = k->post.starting_fd, .events = POLLIN },
 		/* < 0, and not looked at, without programs */
-		{.fd = k->runner.voices.epoll_fd, .events = POLLIN},
-		{.fd = k->runner.waiters.epoll_fd, .events = POLLIN},
+		{ .fd = k->runner.voices.epoll_fd, .events = POLLIN },
+		{ .fd = k->runner.waiters.epoll_fd, .events = POLLIN },
 	};
 	uint64_t now_ns = clock_mono_ns();
 

@@ -80,8 +80,8 @@ static void widen_queue(int fd)
 {
 	const int bytes = 4 << 20;
 
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes,
-		       sizeof(bytes)) < 0)
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) <
+	    0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes,
 				 sizeof(bytes));
 }

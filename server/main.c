@@ -183,7 +183,8 @@ int main(int argc, char **argv)
 	enum exit_code code = EXIT_USAGE;
 
 	fds_fill_standard();
-	(void)signal(SIGPIPE, SIG_IGN); /* a log nobody reads is an error code */
+	(void)signal(SIGPIPE,
+		     SIG_IGN); /* a log nobody reads is an error code */
 	title_init(argc, argv);
 	log_open("guichetd");
 	parse_command(argc, argv, &command);

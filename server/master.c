@@ -86,8 +86,8 @@ static void fork_keeper(struct master *m, struct slot *slot)
 		log_error("keeper %u: cannot fork: %s", slot->number,
 			  strerror(-err));
 		slot->state = SLOT_BACKOFF;
-		slot->fork_at_ns = clock_mono_ns() +
-				   backoff_strike(&slot->backoff, 0);
+		slot->fork_at_ns =
+			clock_mono_ns() + backoff_strike(&slot->backoff, 0);
 		return;
 	}
 	ledger_add(m->segment.slots[slot->number].n_keepers, 1);
@@ -142,8 +142,7 @@ static void say_ready(struct master *m)
 	for (size_t i = 0; i < m->n_listeners; i++) {
 		char text[ADDR_TEXT_BYTES];
 
-		log_info("%s: listening on %s",
-			 m->listeners[i].config->name,
+		log_info("%s: listening on %s", m->listeners[i].config->name,
 			 addr_format(&m->listeners[i].addr, text));
 	}
 	log_info("ready: instance %s, %u workers", m->config->name,
@@ -212,7 +211,8 @@ static void on_term(struct master *m)
 {
 	uint64_t now_ns = clock_mono_ns();
 
-	if (m->phase == PHASE_DRAINING && now_ns > m->term_at_ns + TERM_TWICE_NS)
+	if (m->phase == PHASE_DRAINING &&
+	    now_ns > m->term_at_ns + TERM_TWICE_NS)
 		stop_now(m);
 	if (m->phase == PHASE_DRAINING || m->phase == PHASE_STOPPING)
 		return;
@@ -251,7 +251,7 @@ static void on_ttin(struct master *m)
 		log_error("no memory for one more worker: %s", strerror(-err));
 		return;
 	}
-	*slot = (struct slot){.number = slot->number, .control_fd = -1};
+	*slot = (struct slot){ .number = slot->number, .control_fd = -1 };
 	log_info("worker %u: added", slot->number);
 	fork_keeper(m, slot);
 }
@@ -303,9 +303,9 @@ static const struct {
 	int number;
 	void (*answer)(struct master *m);
 } signals[] = {
-	{SIGTERM, on_term},    {SIGINT, stop_now},     {SIGQUIT, stop_now},
-	{SIGHUP, on_not_yet},  {SIGUSR2, on_not_yet},  {SIGTTIN, on_ttin},
-	{SIGTTOU, on_ttou},    {SIGCHLD, on_child},
+	{ SIGTERM, on_term },   { SIGINT, stop_now },    { SIGQUIT, stop_now },
+	{ SIGHUP, on_not_yet }, { SIGUSR2, on_not_yet }, { SIGTTIN, on_ttin },
+	{ SIGTTOU, on_ttou },   { SIGCHLD, on_child },
 };
 
 static int open_signals(struct master *m)
@@ -426,9 +426,10 @@ static void wait_for_events(struct master *m)
 
 	/* poll(2) passes over the descriptors that are -1 */
 	for (unsigned s = 0; s < m->n_slots; s++)
-		fds[s] = (struct pollfd){.fd = m->slots[s].control_fd,
-					 .events = POLLIN};
-	fds[m->n_slots] = (struct pollfd){.fd = m->signal_fd, .events = POLLIN};
+		fds[s] = (struct pollfd){ .fd = m->slots[s].control_fd,
+					  .events = POLLIN };
+	fds[m->n_slots] =
+		(struct pollfd){ .fd = m->signal_fd, .events = POLLIN };
 	if (poll(fds, m->n_slots + 1, timeout_ms(m)) < 0)
 		return;
 	if (fds[m->n_slots].revents)
@@ -466,7 +467,7 @@ static void open_slots(struct master *m)
 
 	m->n_slots = m->segment.shape.n_slots;
 	for (unsigned s = 0; s < m->n_slots; s++)
-		m->slots[s] = (struct slot){.number = s, .control_fd = -1};
+		m->slots[s] = (struct slot){ .number = s, .control_fd = -1 };
 	for (unsigned s = 0; s < n_workers; s++)
 		fork_keeper(m, &m->slots[s]);
 }

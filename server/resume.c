@@ -110,8 +110,8 @@ static bool is_connection(const struct worker *w, struct ledger_row *r)
 
 static void find_rows(struct worker *w, struct resume *resume)
 {
-	uint32_t high = (uint32_t)min_u64(ledger_get(w->head->rows_high),
-					  w->n_rows);
+	uint32_t high =
+		(uint32_t)min_u64(ledger_get(w->head->rows_high), w->n_rows);
 
 	ledger_set(w->head->rows_high, high);
 	w->n_free = 0;
@@ -228,8 +228,8 @@ static void end_lost(struct worker *w, struct resume *resume)
 
 		if (w->conns[row].serial != UINT32_MAX)
 			conn_end(w, row,
-				 w->conns[row].fd < 0 ? CLOSE_KILLED
-						      : CLOSE_ERROR);
+				 w->conns[row].fd < 0 ? CLOSE_KILLED :
+							CLOSE_ERROR);
 	}
 }
 
@@ -267,7 +267,7 @@ static void greet_all(struct worker *w)
 
 static int resume_open(struct worker *w, struct resume *resume)
 {
-	*resume = (struct resume){.orphan = -1};
+	*resume = (struct resume){ .orphan = -1 };
 	resume->is_known = malloc((size_t)w->post->n_fds);
 	resume->lost = calloc(w->n_rows, sizeof(*resume->lost));
 	if (!resume->is_known || !resume->lost)

@@ -32,14 +32,14 @@
 
 static int lock_file(int fd)
 {
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
 	return fcntl(fd, F_SETLK, &lock) < 0 ? -errno : 0;
 }
 
 static pid_t lock_holder(int fd)
 {
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
 	if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
 		return 0;
@@ -88,8 +88,8 @@ static int claim_existing(const struct config *config, const char *path)
 			return fd;
 		if (fd < 0) {
 			log_error("%s: cannot be used as the ledger: %s", path,
-				  fd == -EINVAL ? "not a regular file"
-						: strerror(-fd));
+				  fd == -EINVAL ? "not a regular file" :
+						  strerror(-fd));
 			return fd;
 		}
 		err = lock_file(fd);
@@ -297,7 +297,7 @@ int segment_create(struct segment *segment, const struct config *config,
 	char building[sizeof(segment->path) + 32];
 	int err;
 
-	*segment = (struct segment){.fd = -1};
+	*segment = (struct segment){ .fd = -1 };
 	copy_text(segment->path, sizeof(segment->path), path);
 	(void)snprintf(building, sizeof(building), "%s.%d", path,
 		       (int)getpid());
@@ -308,8 +308,8 @@ int segment_create(struct segment *segment, const struct config *config,
 		return 0;
 	(void)unlink(building);
 	log_error("%s: cannot make the ledger: %s", path,
-		  err == -EEXIST ? "another server was quicker"
-				 : strerror(-err));
+		  err == -EEXIST ? "another server was quicker" :
+				   strerror(-err));
 	return err;
 }
 

@@ -21,7 +21,7 @@
 struct segment {
 	char path[512];
 	int fd; /* holds the lock: no other descriptor of it may be closed */
-	struct ledger_header shape; /* a private copy */
+	struct ledger_header shape;   /* a private copy */
 	struct ledger_header *header; /* in the file; with what follows it */
 	struct ledger_listener *listeners;
 	struct ledger_own *own; /* LEDGER_OWN_COUNTERS of each listener */

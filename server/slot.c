@@ -68,8 +68,8 @@ static void all_gone(struct slot *slot)
 	/* one that served for a while is replaced at once */
 	slot->fork_at_ns = now_ns;
 	if (now_ns - slot->born_ns < NS_PER_S)
-		slot->fork_at_ns += backoff_strike(&slot->backoff,
-						   now_ns - slot->born_ns);
+		slot->fork_at_ns +=
+			backoff_strike(&slot->backoff, now_ns - slot->born_ns);
 }
 
 /*
@@ -87,8 +87,8 @@ void slot_keeper_died(struct slot *slot, int status)
 	slot->n_failures += !slot->has_served;
 	log_warning("keeper %u: %s %d; its connections are lost", slot->number,
 		    WIFSIGNALED(status) ? "killed by signal" : "left with",
-		    WIFSIGNALED(status) ? WTERMSIG(status)
-					: WEXITSTATUS(status));
+		    WIFSIGNALED(status) ? WTERMSIG(status) :
+					  WEXITSTATUS(status));
 }
 
 static void take_report(struct slot *slot, const struct control_report *report)

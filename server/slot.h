@@ -27,11 +27,11 @@ enum slot_state {
 struct slot {
 	enum slot_state state;
 	unsigned number;
-	pid_t keeper;    /* 0: none */
-	int control_fd;  /* our end; -1: closed, all of the slot is gone */
-	bool is_serving;  /* its worker has said so */
-	bool has_served;  /* one of its workers has, ever */
-	bool is_retiring; /* it was told to leave */
+	pid_t keeper;        /* 0: none */
+	int control_fd;      /* our end; -1: closed, all of the slot is gone */
+	bool is_serving;     /* its worker has said so */
+	bool has_served;     /* one of its workers has, ever */
+	bool is_retiring;    /* it was told to leave */
 	unsigned n_failures; /* deaths before any of its workers served */
 	int last_status;     /* of the latest death, as waitpid(2) tells */
 	uint64_t born_ns;
@@ -46,8 +46,7 @@ struct slot {
 int slot_fork(struct slot *slot, struct keeper_plan plan);
 
 /* Tells the keeper; an order to drain or stop makes the slot retire. */
-void slot_order(struct slot *slot, enum order order,
-		uint64_t deadline_mono_ns);
+void slot_order(struct slot *slot, enum order order, uint64_t deadline_mono_ns);
 
 /* The keeper died with @status: what becomes of the slot. */
 void slot_keeper_died(struct slot *slot, int status);

@@ -14,8 +14,8 @@
 #include "server/service_table.h"
 #include "server/worker.h"
 
-static inline ledger_count_t *tally_counter(struct worker *w,
-					    uint32_t listener, unsigned counter)
+static inline ledger_count_t *tally_counter(struct worker *w, uint32_t listener,
+					    unsigned counter)
 {
 	return &w->totals[listener].counter[counter];
 }
@@ -59,8 +59,9 @@ static inline void tally_turn_begin(struct worker *w, uint32_t row)
 	const struct ledger_record *record = row_record(r);
 	uint32_t l = w->conns[row].listener;
 
-	ledger_set(head->base_in, ledger_get(*tally_counter(w, l, COUNTER_BYTES_IN)) -
-					  ledger_get(record->consumed));
+	ledger_set(head->base_in,
+		   ledger_get(*tally_counter(w, l, COUNTER_BYTES_IN)) -
+			   ledger_get(record->consumed));
 	ledger_set(head->base_out,
 		   ledger_get(*tally_counter(w, l, COUNTER_BYTES_OUT)) -
 			   ledger_get(r->sent));

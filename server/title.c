@@ -37,16 +37,18 @@ static void move_list(char **list, char *copies)
 void title_init(int argc, char **argv)
 {
 	static char *copies; /* for good: unsetenv() drops pointers into it */
+	size_t bytes;
 	char *end;
 
 	if (argc < 1)
 		return;
 	end = end_of_run(end_of_run(argv[0], argv), environ);
-	copies = malloc((size_t)(end - argv[0]));
+	bytes = (size_t)(end - argv[0]);
+	copies = bytes ? malloc(bytes) : NULL;
 	if (!copies)
 		return; /* then there are no titles; nothing depends on them */
 	room = argv[0];
-	room_bytes = (size_t)(end - room);
+	room_bytes = bytes;
 	memcpy(copies, room, room_bytes);
 	move_list(argv, copies);
 	move_list(environ, copies);

@@ -48,10 +48,11 @@ static ssize_t exchange_receive(struct worker *w, uint32_t row, void *to,
 	struct exchange *x = transport_exchange(w);
 	const struct ledger_record *record = row_record(&w->rows[row]);
 
-	x->in_base = ledger_get(record->consumed) +
-		     ledger_get(record->in_bytes);
-	x->in_iov = (struct iovec){to, bytes};
-	x->in.msg_hdr = (struct msghdr){.msg_iov = &x->in_iov, .msg_iovlen = 1};
+	x->in_base =
+		ledger_get(record->consumed) + ledger_get(record->in_bytes);
+	x->in_iov = (struct iovec){ to, bytes };
+	x->in.msg_hdr =
+		(struct msghdr){ .msg_iov = &x->in_iov, .msg_iovlen = 1 };
 	if (recvmmsg(w->conns[row].fd, &x->in, 1, 0, NULL) < 0)
 		return -errno;
 	return x->in.msg_len;
@@ -69,9 +70,9 @@ static ssize_t exchange_send(struct worker *w, uint32_t row, const void *from,
 	*(volatile unsigned *)&x->out.msg_len = TRANSPORT_NOT_DONE;
 	atomic_signal_fence(memory_order_seq_cst);
 	x->out_base = ledger_get(w->rows[row].sent);
-	x->out_iov = (struct iovec){(void *)(uintptr_t)from, bytes};
+	x->out_iov = (struct iovec){ (void *)(uintptr_t)from, bytes };
 	x->out.msg_hdr =
-		(struct msghdr){.msg_iov = &x->out_iov, .msg_iovlen = 1};
+		(struct msghdr){ .msg_iov = &x->out_iov, .msg_iovlen = 1 };
 	if (sendmmsg(w->conns[row].fd, &x->out, 1, MSG_NOSIGNAL) < 0)
 		return -errno;
 	return x->out.msg_len;
@@ -110,9 +111,9 @@ static int read_tcp_info(int fd, struct tcp_info *info)
 {
 	socklen_t len = sizeof(*info);
 
-	*info = (struct tcp_info){0};
-	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) < 0 ? -errno
-								     : 0;
+	*info = (struct tcp_info){ 0 };
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) < 0 ? -errno :
+								       0;
 }
 
 static int read_queue(int fd, unsigned long which, uint32_t *bytes)
@@ -151,7 +152,8 @@ static int read_tcp_numbers(int fd, struct tcp_numbers *numbers)
 		if (after.tcpi_bytes_acked == before.tcpi_bytes_acked &&
 		    after.tcpi_bytes_received == before.tcpi_bytes_received &&
 		    after.tcpi_state == before.tcpi_state) {
-			*numbers = (struct tcp_numbers){after, unread, unacked};
+			*numbers =
+				(struct tcp_numbers){ after, unread, unacked };
 			return 0;
 		}
 		before = after;
@@ -239,14 +241,13 @@ static int exchange_position(struct worker *w, uint32_t row,
 	struct ledger_row *r = &w->rows[row];
 	const struct ledger_record *record = row_record(r);
 
-	position->received =
-		x->in.msg_len == TRANSPORT_NOT_DONE
-			? ledger_get(record->consumed) +
-				  ledger_get(record->in_bytes)
-			: x->in_base + x->in.msg_len;
-	position->given = x->out.msg_len == TRANSPORT_NOT_DONE
-				  ? ledger_get(r->sent)
-				  : x->out_base + x->out.msg_len;
+	position->received = x->in.msg_len == TRANSPORT_NOT_DONE ?
+				     ledger_get(record->consumed) +
+					     ledger_get(record->in_bytes) :
+				     x->in_base + x->in.msg_len;
+	position->given = x->out.msg_len == TRANSPORT_NOT_DONE ?
+				  ledger_get(r->sent) :
+				  x->out_base + x->out.msg_len;
 	return 0;
 }
 

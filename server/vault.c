@@ -64,7 +64,7 @@ int vault_create(struct vault *vault, uint32_t n_rows, size_t state_bytes)
 	void *base;
 	int fd, err;
 
-	*vault = (struct vault){0};
+	*vault = (struct vault){ 0 };
 	lay_out(vault, n_rows, round_up(state_bytes, 16));
 	fd = make_memory(vault->bytes);
 	if (fd < 0)
@@ -114,8 +114,8 @@ static uint32_t next_free(const struct vault *vault, uint32_t page)
 }
 
 /* The start of a run of @n free pages within [@page, @end), or @end. */
-static uint32_t find_run(const struct vault *vault, uint32_t page,
-			 uint32_t end, uint32_t n)
+static uint32_t find_run(const struct vault *vault, uint32_t page, uint32_t end,
+			 uint32_t n)
 {
 	uint32_t run = 0;
 
@@ -134,8 +134,8 @@ static uint32_t find_run(const struct vault *vault, uint32_t page,
 
 uint32_t vault_alloc(struct vault *vault, size_t bytes)
 {
-	uint32_t n = (uint32_t)((bytes + VAULT_PAGE_BYTES - 1) /
-				VAULT_PAGE_BYTES);
+	uint32_t n =
+		(uint32_t)((bytes + VAULT_PAGE_BYTES - 1) / VAULT_PAGE_BYTES);
 	uint32_t end = vault->n_pages;
 	uint32_t page = find_run(vault, vault->hint, end, n);
 

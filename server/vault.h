@@ -38,8 +38,8 @@ struct vault {
 	uint8_t *base;
 	size_t bytes;
 	uint32_t scratch_in, scratch_out, states, buffers; /* offsets */
-	uint32_t state_bytes; /* of one copy */
-	uint32_t n_pages;     /* of buffers */
+	uint32_t state_bytes;                              /* of one copy */
+	uint32_t n_pages;                                  /* of buffers */
 	/* the worker's own: */
 	uint64_t *taken; /* a bit a page */
 	uint32_t hint;   /* where to look first */

@@ -39,7 +39,7 @@ void wheel_clear(struct wheel *wheel, uint32_t i)
 		wheel->head[link->spoke - 1] = link->next;
 	if (link->next)
 		link_at(wheel, link->next - 1)->prev = link->prev;
-	*link = (struct wheel_link){0};
+	*link = (struct wheel_link){ 0 };
 	wheel->n--;
 }
 
@@ -108,4 +108,3 @@ void wheel_turn(struct wheel *wheel, uint64_t now_ns,
 	for (uint64_t tick = from; wheel->n && tick <= to; tick++)
 		look_at_spoke(wheel, spoke_of(tick), look, context);
 }
-

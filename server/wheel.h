@@ -27,8 +27,8 @@ struct wheel_link {
 
 struct wheel {
 	uint32_t head[WHEEL_SPOKES + 1]; /* link + 1 */
-	uint64_t turned_ns;          /* all before this was looked at */
-	uint32_t n;                  /* links in the wheel */
+	uint64_t turned_ns;              /* all before this was looked at */
+	uint32_t n;                      /* links in the wheel */
 	/* where link i is: base + i * stride bytes, borrowed */
 	uint8_t *base;
 	uint32_t stride;

@@ -123,10 +123,8 @@ static void on_datagram(struct worker *w, uint32_t listener, uint32_t serial)
 typedef void event_fn(struct worker *w, uint32_t index, uint32_t serial);
 
 static event_fn *const on_event[WATCH_KINDS] = {
-	[WATCH_ORDER] = on_order,
-	[WATCH_LISTENER] = on_listener,
-	[WATCH_DATAGRAM] = on_datagram,
-	[WATCH_CONN] = conn_event,
+	[WATCH_ORDER] = on_order,         [WATCH_LISTENER] = on_listener,
+	[WATCH_DATAGRAM] = on_datagram,   [WATCH_CONN] = conn_event,
 	[WATCH_PROGRAMS] = entrust_event,
 };
 
@@ -242,8 +240,8 @@ static void begin_to_serve(struct worker *w, int64_t n_resumed,
 	atomic_store_explicit(&w->head->state, WORKER_SERVING,
 			      memory_order_release);
 	if (is_succession)
-		log_info("worker %u: took over %lld connections",
-			 w->post->slot, (long long)n_resumed);
+		log_info("worker %u: took over %lld connections", w->post->slot,
+			 (long long)n_resumed);
 	control_report(w->post->control_fd, REPORT_SERVING, 0);
 }
 

@@ -25,7 +25,7 @@
  * that a successor finds it too.
  */
 struct order_page {
-	_Atomic uint32_t order; /* enum order */
+	_Atomic uint32_t order;            /* enum order */
 	_Atomic uint64_t deadline_mono_ns; /* of a drain */
 	_Atomic uint32_t is_deaf; /* the worker says: it accepts no more */
 	struct handover programs;
@@ -33,11 +33,11 @@ struct order_page {
 
 /* How the predecessor ended. */
 enum legacy {
-	LEGACY_NONE,    /* there was none */
-	LEGACY_KILLED,  /* from outside: costs no connection */
-	LEGACY_FAULT,   /* by its own fault: the handler in hand did it */
-	LEGACY_HUNG,    /* shot by its keeper for hanging */
-	LEGACY_STUCK,   /* twice by its own fault, over the same row */
+	LEGACY_NONE,   /* there was none */
+	LEGACY_KILLED, /* from outside: costs no connection */
+	LEGACY_FAULT,  /* by its own fault: the handler in hand did it */
+	LEGACY_HUNG,   /* shot by its keeper for hanging */
+	LEGACY_STUCK,  /* twice by its own fault, over the same row */
 };
 
 /* Status with which a worker leaves; anything else is a death. */
@@ -60,10 +60,10 @@ struct post {
 	struct ledger_view view;
 	struct vault vault;
 	struct order_page *order;
-	int order_fd;   /* eventfd: the order has changed */
-	int starting_fd; /* eventfd: order->programs.to_keeper has news */
-	int ended_fd;    /* eventfd: order->programs.to_worker has */
-	int control_fd; /* to the master */
+	int order_fd;     /* eventfd: the order has changed */
+	int starting_fd;  /* eventfd: order->programs.to_keeper has news */
+	int ended_fd;     /* eventfd: order->programs.to_worker has */
+	int control_fd;   /* to the master */
 	uint8_t *is_base; /* by descriptor: it is the keeper's, not a worker's */
 	int n_fds;        /* descriptors lie below this */
 };
@@ -72,10 +72,10 @@ struct post {
 struct conn {
 	struct wheel_link link;
 	int fd;
-	uint32_t serial;      /* low bits of its id, in its epoll events */
-	uint32_t events;      /* that epoll watches for */
-	uint32_t in_room;     /* of its input buffer, from in_offset */
-	uint16_t listener;    /* ledger listener */
+	uint32_t serial;     /* low bits of its id, in its epoll events */
+	uint32_t events;     /* that epoll watches for */
+	uint32_t in_room;    /* of its input buffer, from in_offset */
+	uint16_t listener;   /* ledger listener */
 	uint16_t is_program; /* a program serves it, not we */
 };
 
@@ -100,8 +100,8 @@ struct worker {
 
 	struct rest *rests; /* by listener: see accept.c */
 	uint32_t n_resting;
-	uint32_t n_programs;      /* connections that programs serve */
-	uint32_t programs_phase;  /* see entrust_tick() */
+	uint32_t n_programs;     /* connections that programs serve */
+	uint32_t programs_phase; /* see entrust_tick() */
 	bool is_draining;
 	bool is_leaving;
 };

@@ -10,7 +10,7 @@
 
 #include "tests/services/services.h"
 
-#define LINE "abcdefghijklmnopqrstuvwxyz\n"
+#define LINE       "abcdefghijklmnopqrstuvwxyz\n"
 #define LINE_BYTES (sizeof(LINE) - 1)
 
 /* Two lines: from any place in the first, a whole line lies ahead. */
@@ -45,8 +45,8 @@ static enum verdict give_input(struct turn *turn)
 	if (!memchr(turn->in, '\n', turn->in_bytes))
 		return turn->is_eof ? VERDICT_CLOSE : VERDICT_CONTINUE;
 	memcpy(number, turn->in,
-	       turn->in_bytes < sizeof(number) ? turn->in_bytes
-					       : sizeof(number) - 1);
+	       turn->in_bytes < sizeof(number) ? turn->in_bytes :
+						 sizeof(number) - 1);
 	turn->consumed = turn->in_bytes;
 	state->left = strtoull(number, NULL, 10);
 	state->is_asked = 1;

@@ -43,6 +43,7 @@ static void die_by_exit(void)
 }
 
 /* Each call keeps its array: no compiler makes a loop of it. */
+/* NOLINTNEXTLINE(misc-no-recursion): that is what it is for */
 static unsigned overflow(unsigned depth)
 {
 	volatile char room[4096];
@@ -67,9 +68,9 @@ static const struct {
 	const char *word;
 	void (*effect)(void);
 } poisons[] = {
-	{"segv", die_by_signal}, {"abort", die_by_abort},
-	{"exit", die_by_exit},   {"overflow", die_by_overflow},
-	{"hang", hang},
+	{ "segv", die_by_signal }, { "abort", die_by_abort },
+	{ "exit", die_by_exit },   { "overflow", die_by_overflow },
+	{ "hang", hang },
 };
 
 static void taste(const uint8_t *in, size_t bytes)

@@ -36,7 +36,7 @@ int main(int argc, char **argv)
 	addr_from_sockaddr(own.transport, (struct sockaddr *)&ss, len, &bound);
 	printf("%u\n", addr_port(&bound));
 	(void)fflush(stdout);
-	while (argc > 2)
+	if (argc > 2)
 		(void)pause(); /* a signal ends us, or nothing */
 	return EXIT_DONE;
 }
