@@ -24,10 +24,12 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/seqlock.h"
+#include "server/closing.h"
 #include "server/crash.h"
 #include "server/entrust.h"
+#include "server/identity.h"
+#include "server/input.h"
+#include "server/record.h"
 #include "server/transport.h"
 
 /* How long a connection that we ended may take to end its own side. */
@@ -35,82 +37,6 @@
 
 /* Rounds of output that one turn may make before others have theirs. */
 #define ROUNDS_MAX 8
-
-#define INPUT_ROOM_MIN 4096U
-
-/* A record's plain copy. */
-struct record {
-	uint64_t consumed, produced, messages;
-	uint32_t in_offset, in_bytes, out_offset, out_bytes, flags;
-};
-
-static struct record record_load(struct ledger_row *r)
-{
-	const struct ledger_record *from = row_record(r);
-
-	return (struct record){
-		.consumed = ledger_get(from->consumed),
-		.produced = ledger_get(from->produced),
-		.messages = ledger_get(from->messages),
-		.in_offset = ledger_get(from->in_offset),
-		.in_bytes = ledger_get(from->in_bytes),
-		.out_offset = ledger_get(from->out_offset),
-		.out_bytes = ledger_get(from->out_bytes),
-		.flags = ledger_get(from->flags),
-	};
-}
-
-static const struct service *service_of(const struct worker *w, uint32_t row)
-{
-	return worker_listen(w, w->conns[row].listener)->service;
-}
-
-static uint32_t copy_in_force(const struct worker *w, uint32_t row)
-{
-	return ledger_get(w->rows[row].valid) & 1;
-}
-
-/* The spare copy of a row's state, made equal to the one in force. */
-static void *state_spare(struct worker *w, uint32_t row)
-{
-	size_t bytes = service_copy_bytes(service_of(w, row));
-	uint32_t copy = copy_in_force(w, row);
-	uint8_t *spare = vault_state(w->vault, row, !copy);
-
-	if (bytes)
-		memcpy(spare, vault_state(w->vault, row, copy), bytes);
-	return spare;
-}
-
-/* Writes the spare record, and makes it and the spare state the valid ones. */
-static void record_commit(struct worker *w, uint32_t row,
-			  const struct record *from)
-{
-	struct ledger_row *r = &w->rows[row];
-	uint32_t valid = ledger_get(r->valid);
-	struct ledger_record *to = &r->record[(valid + 1) & 1];
-
-	ledger_set(to->consumed, from->consumed);
-	ledger_set(to->produced, from->produced);
-	ledger_set(to->messages, from->messages);
-	ledger_set(to->in_offset, from->in_offset);
-	ledger_set(to->in_bytes, from->in_bytes);
-	ledger_set(to->out_offset, from->out_offset);
-	ledger_set(to->out_bytes, from->out_bytes);
-	ledger_set(to->flags, from->flags);
-	CRASH_POINT(RECORD_WRITTEN);
-	/* release: the commit; pairs with whoever reads the record next */
-	atomic_store_explicit(&r->valid, valid + 1, memory_order_release);
-	CRASH_POINT(COMMITTED);
-}
-
-/* The same when only places changed: the state goes along as it is. */
-static void record_move(struct worker *w, uint32_t row,
-			const struct record *from)
-{
-	(void)state_spare(w, row);
-	record_commit(w, row, from);
-}
 
 static void set_state(struct worker *w, uint32_t row, enum row_state state)
 {
@@ -191,112 +117,6 @@ void conn_look(struct worker *w, uint32_t row)
 
 /* ---- opening ---- */
 
-static void addr_to_ledger(const struct sockaddr_storage *from, socklen_t len,
-			   struct ledger_addr *to)
-{
-	const struct sockaddr_in *in = (const void *)from;
-	const struct sockaddr_in6 *in6 = (const void *)from;
-
-	*to = (struct ledger_addr){ 0 };
-	if (len < sizeof(sa_family_t))
-		return;
-	to->family = from->ss_family;
-	if (to->family == AF_INET) {
-		to->port = ntohs(in->sin_port);
-		memcpy(to->ip, &in->sin_addr, 4);
-	} else if (to->family == AF_INET6) {
-		to->port = ntohs(in6->sin6_port);
-		to->scope = in6->sin6_scope_id;
-		memcpy(to->ip, &in6->sin6_addr, 16);
-	}
-}
-
-/* A unix peer has no address of its own; it has a pid and a uid. */
-static void peer_to_ledger(int fd, const struct sockaddr_storage *peer,
-			   socklen_t len, struct ledger_addr *to)
-{
-	struct ucred cred;
-	socklen_t cred_len = sizeof(cred);
-
-	addr_to_ledger(peer, len, to);
-	if (to->family != AF_UNIX)
-		return;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) < 0)
-		return;
-	to->scope = (uint32_t)cred.pid;
-	memcpy(to->ip, &cred.uid, sizeof(cred.uid));
-}
-
-/* Whom the client called: known already, unless we listen on a wildcard. */
-static void local_to_ledger(int fd, const struct addr_socket *listener,
-			    struct ledger_addr *to)
-{
-	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
-	socklen_t len = sizeof(ss);
-
-	if (addr_is_wildcard(listener) &&
-	    getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
-		addr_to_ledger(&ss, len, to);
-	else
-		addr_to_ledger(&listener->u.storage, listener->len, to);
-}
-
-static uint64_t next_id(struct worker *w)
-{
-	uint64_t id = ledger_get(w->head->next_id);
-
-	/* before it is used: a death may skip one, never use one twice */
-	ledger_set(w->head->next_id, id + (LEDGER_MAX_SLOTS));
-	return id;
-}
-
-static void fill_identity(struct worker *w, struct ledger_row *r,
-			  uint32_t listener, int fd,
-			  const struct sockaddr_storage *peer,
-			  socklen_t peer_len)
-{
-	struct ledger_addr from, to;
-	uint64_t id = next_id(w), cookie = 0, real_ns = clock_real_ns();
-	socklen_t len = sizeof(cookie);
-
-	(void)getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
-	peer_to_ledger(fd, peer, peer_len, &from);
-	local_to_ledger(fd, &w->listeners[listener - 1].addr, &to);
-
-	seq_write_begin(&r->seq);
-	r->fd = fd;
-	r->id = id;
-	r->cookie = cookie;
-	r->opened_mono_ns = w->now_ns;
-	r->opened_real_ns = real_ns;
-	r->listener = listener;
-	r->peer = from;
-	r->local = to;
-	seq_write_end(&r->seq);
-}
-
-static void clear_record(struct worker *w, uint32_t row, size_t copy_bytes)
-{
-	struct ledger_row *r = &w->rows[row];
-	struct ledger_record *record = &r->record[0];
-
-	ledger_set(record->consumed, 0);
-	ledger_set(record->produced, 0);
-	ledger_set(record->messages, 0);
-	ledger_set(record->in_bytes, 0);
-	ledger_set(record->out_bytes, 0);
-	ledger_set(record->flags, 0);
-	ledger_set(r->valid, 0);
-	ledger_set(r->sent, 0);
-	ledger_set(r->active_mono_ns, w->now_ns);
-	ledger_set(r->pid, 0);
-	ledger_set(r->status, 0);
-	ledger_set(r->began_mono_ns, 0);
-	ledger_set(r->ending, 0);
-	if (copy_bytes)
-		memset(vault_state(w->vault, row, 0), 0, copy_bytes);
-}
-
 void conn_open(struct worker *w, uint32_t row, uint32_t listener, int fd,
 	       const struct sockaddr_storage *peer, socklen_t peer_len)
 {
@@ -306,8 +126,8 @@ void conn_open(struct worker *w, uint32_t row, uint32_t listener, int fd,
 
 	if (ledger_get(w->head->rows_high) <= row)
 		ledger_set(w->head->rows_high, row + 1);
-	fill_identity(w, r, listener, fd, peer, peer_len);
-	clear_record(w, row, service_copy_bytes(listen->service));
+	identity_fill(w, r, listener, fd, peer, peer_len);
+	record_clear(w, row, service_copy_bytes(listen->service));
 	CRASH_POINT(ROW_FILLED);
 	/* release: from here on it is a connection, whole in all its parts */
 	atomic_store_explicit(&r->state, state, memory_order_release);
@@ -331,102 +151,7 @@ void conn_attach(struct worker *w, uint32_t row)
 	ledger_set(w->head->n_open, ledger_get(w->head->n_open) + 1);
 }
 
-/* ---- closing ---- */
-
-/* Ends that the peer must not take for an orderly one. */
-static bool is_abortive(enum close_reason reason)
-{
-	return reason == CLOSE_KILLED || reason == CLOSE_LIMIT ||
-	       reason == CLOSE_PROTOCOL || reason == CLOSE_CRASH ||
-	       reason == CLOSE_ERROR;
-}
-
-static void list_closed(struct worker *w, struct ledger_row *r,
-			enum close_reason reason)
-{
-	struct ledger_closed *entry = tally_close_entry(w);
-	struct record record = record_load(r);
-	uint64_t real_ns = clock_real_ns();
-
-	seq_write_begin(&entry->seq);
-	entry->reason = reason;
-	entry->id = r->id;
-	entry->closed_real_ns = real_ns;
-	entry->duration_ns = w->now_ns - r->opened_mono_ns;
-	entry->bytes_in = record.consumed;
-	entry->bytes_out = ledger_get(r->sent);
-	entry->messages = record.messages;
-	entry->listener = r->listener;
-	entry->peer = r->peer;
-	entry->local = r->local;
-	entry->pid = ledger_get(r->pid);
-	entry->status = ledger_get(r->status);
-	seq_write_end(&entry->seq);
-	CRASH_POINT(CLOSE_LISTED);
-}
-
-static void give_back_pages(struct worker *w, struct ledger_row *r)
-{
-	struct record record = record_load(r);
-
-	vault_free(w->vault, record.in_offset, record.in_bytes);
-	if (record.produced != ledger_get(r->sent))
-		vault_free(w->vault, record.out_offset, record.out_bytes);
-}
-
-static void close_socket(int fd, enum close_reason reason)
-{
-	const struct linger now = { .l_onoff = 1, .l_linger = 0 };
-
-	if (fd < 0)
-		return;
-	if (is_abortive(reason)) /* at worst it is an orderly close */
-		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	close(fd);
-}
-
-/*
- * The second half of a close: from the mark in the row to the free row. It
- * may be done again from its start, and comes to the same. It is counted
- * before the socket is closed: who sees the end finds it in the totals.
- */
-static void close_marked(struct worker *w, uint32_t row)
-{
-	struct ledger_row *r = &w->rows[row];
-	struct conn *c = &w->conns[row];
-	enum close_reason reason = ledger_get(r->reason);
-
-	list_closed(w, r, reason);
-	tally_close_apply(w, c->listener, reason);
-	give_back_pages(w, r);
-	wheel_clear(&w->wheel, row);
-	close_socket(c->fd, reason);
-	CRASH_POINT(CLOSE_CLOSED);
-	/* release: nothing of it is left but the row itself */
-	atomic_store_explicit(&r->state, ROW_FREE, memory_order_release);
-	CRASH_POINT(CLOSE_FREED);
-	c->serial = UINT32_MAX; /* no event of it is taken any more */
-	w->n_programs -= c->is_program;
-	w->free_rows[w->n_free++] = row;
-	ledger_set(w->head->n_open, ledger_get(w->head->n_open) - 1);
-	tally_turn_end(w);
-}
-
-/* Ends the connection whose row is in hand, and the turn. */
-static void close_in_turn(struct worker *w, uint32_t row,
-			  enum close_reason reason)
-{
-	struct ledger_row *r = &w->rows[row];
-
-	tally_step(w, STEP_CLOSE);
-	tally_settle(w, row);
-	tally_close_journal(w, w->conns[row].listener, reason);
-	ledger_set(r->reason, reason);
-	/* release: the mark; a successor goes on from here */
-	atomic_store_explicit(&r->state, ROW_CLOSING, memory_order_release);
-	CRASH_POINT(CLOSE_MARKED);
-	close_marked(w, row);
-}
+/* ---- turns ---- */
 
 static void turn_begin(struct worker *w, uint32_t row)
 {
@@ -462,7 +187,7 @@ static void note_program(struct worker *w, uint32_t row)
 	uint64_t before = record.consumed + ledger_get(r->sent);
 	struct position position;
 
-	entrust_count(w, row, state_spare(w, row));
+	entrust_count(w, row, record_spare_state(w, row));
 	if (w->conns[row].fd >= 0 &&
 	    transport_position_of_other(w, row, state == ROW_ENDED,
 					&position) == 0) {
@@ -486,7 +211,7 @@ static enum progress turn_program(struct worker *w, uint32_t row)
 	note_program(w, row);
 	if (!is_over)
 		return CLEAR;
-	close_in_turn(w, row, entrust_reason(r));
+	closing_begin(w, row, entrust_reason(r));
 	return GONE;
 }
 
@@ -502,7 +227,7 @@ void conn_end(struct worker *w, uint32_t row, enum close_reason reason)
 	turn_begin(w, row);
 	if (w->conns[row].is_program)
 		note_program(w, row);
-	close_in_turn(w, row, reason);
+	closing_begin(w, row, reason);
 }
 
 static enum close_reason reason_of_errno(ssize_t err)
@@ -559,7 +284,7 @@ static enum progress send_pending(struct worker *w, uint32_t row)
 			   pending);
 	CRASH_POINT(SENT);
 	if (n < 0 && n != -EAGAIN && n != -EINTR) {
-		close_in_turn(w, row, reason_of_errno(n));
+		closing_begin(w, row, reason_of_errno(n));
 		return GONE;
 	}
 	if (n > 0) {
@@ -575,7 +300,7 @@ static enum progress send_pending(struct worker *w, uint32_t row)
 	if (!pending)
 		return CLEAR;
 	if (!is_buffer && !stash_output(w, row, &record, pending)) {
-		close_in_turn(w, row, CLOSE_LIMIT);
+		closing_begin(w, row, CLOSE_LIMIT);
 		return GONE;
 	}
 	return wait_writable(w, row);
@@ -585,7 +310,7 @@ static enum progress send_pending(struct worker *w, uint32_t row)
 static enum progress finish(struct worker *w, uint32_t row, uint32_t flags)
 {
 	if (flags & RECORD_EOF) {
-		close_in_turn(w, row, CLOSE_EOF);
+		closing_begin(w, row, CLOSE_EOF);
 		return GONE;
 	}
 	/* not close(): input that is unread, or still to come, would make
@@ -599,102 +324,6 @@ static enum progress finish(struct worker *w, uint32_t row, uint32_t flags)
 }
 
 /* ---- input ---- */
-
-/* Where the next input goes: behind what was kept, or to the scratch. */
-struct input_room {
-	uint32_t offset;
-	size_t bytes;
-};
-
-/* A larger buffer for the input that was kept; the old one is given back. */
-static bool grow_input(struct worker *w, uint32_t row, struct record *record)
-{
-	struct conn *c = &w->conns[row];
-	struct record old = *record;
-	uint32_t room = (uint32_t)round_up(2ULL * old.in_bytes, INPUT_ROOM_MIN);
-	uint32_t to;
-
-	room = (uint32_t)min_u64(room, SERVICE_INPUT_MAX_BYTES);
-	if (room <= old.in_bytes)
-		return false;
-	to = vault_alloc(w->vault, room);
-	if (to == VAULT_NONE)
-		return false;
-	memcpy(vault_at(w->vault, to), vault_at(w->vault, old.in_offset),
-	       old.in_bytes);
-	record->in_offset = to;
-	record_move(w, row, record);
-	CRASH_POINT(INPUT_MOVED);
-	vault_free(w->vault, old.in_offset, max_u64(c->in_room, old.in_bytes));
-	c->in_room = room;
-	return true;
-}
-
-static bool find_room(struct worker *w, uint32_t row, struct record *record,
-		      struct input_room *room)
-{
-	struct conn *c = &w->conns[row];
-
-	if (!record->in_bytes) {
-		room->offset = w->vault->scratch_in;
-		room->bytes = VAULT_SCRATCH_IN_BYTES;
-		return true;
-	}
-	if (c->in_room <= record->in_bytes && !grow_input(w, row, record))
-		return false;
-	room->offset = record->in_offset + record->in_bytes;
-	room->bytes = c->in_room - record->in_bytes;
-	return true;
-}
-
-/*
- * Keeps what the service has not consumed. From the scratch it is copied to a
- * buffer; in a buffer it stays where it is.
- */
-static bool stash_input(struct worker *w, uint32_t row, uint32_t from,
-			uint32_t left, struct record *record)
-{
-	struct conn *c = &w->conns[row];
-	uint32_t to = from;
-
-	if (left && !vault_is_buffer(w->vault, from, left)) {
-		c->in_room = (uint32_t)round_up(left + 1, INPUT_ROOM_MIN);
-		to = vault_alloc(w->vault, c->in_room);
-		if (to == VAULT_NONE)
-			return false;
-		memcpy(vault_at(w->vault, to), vault_at(w->vault, from), left);
-		CRASH_POINT(INPUT_STASHED);
-	}
-	record->in_offset = left ? to : VAULT_NONE;
-	record->in_bytes = left;
-	return true;
-}
-
-/*
- * Pages that a commit has left behind: all of the old input buffer, or those
- * of it that lie wholly before what is left.
- */
-static void give_back_input(struct worker *w, uint32_t row,
-			    const struct record *old, const struct record *now,
-			    uint32_t had_bytes)
-{
-	struct conn *c = &w->conns[row];
-	uint32_t gone, first;
-
-	if (!old->in_bytes)
-		return;
-	if (!now->in_bytes) {
-		vault_free(w->vault, old->in_offset,
-			   max_u64(c->in_room, had_bytes));
-		c->in_room = 0;
-		return;
-	}
-	gone = now->in_offset - old->in_offset;
-	c->in_room = gone < c->in_room ? c->in_room - gone : 0;
-	first = now->in_offset / VAULT_PAGE_BYTES * VAULT_PAGE_BYTES;
-	if (first > old->in_offset)
-		vault_free(w->vault, old->in_offset, first - old->in_offset);
-}
 
 static uint32_t flags_of(enum verdict verdict, const struct turn *turn,
 			 uint32_t old_flags)
@@ -750,10 +379,10 @@ static bool commit_turn(struct worker *w, uint32_t row,
 	now.messages += turn->consumed > 0;
 	now.flags = flags_of(verdict, turn, old->flags);
 	place_output(w, turn, in_at, &now);
-	if (!stash_input(w, row, in_at + (uint32_t)turn->consumed, left, &now))
+	if (!input_stash(w, row, in_at + (uint32_t)turn->consumed, left, &now))
 		return false;
 	record_commit(w, row, &now);
-	give_back_input(w, row, old, &now, (uint32_t)turn->in_bytes);
+	input_give_back(w, row, old, &now, (uint32_t)turn->in_bytes);
 	return true;
 }
 
@@ -764,10 +393,10 @@ static bool commit_turn(struct worker *w, uint32_t row,
 static enum progress handle(struct worker *w, uint32_t row, handler_fn *handler,
 			    size_t fresh, bool is_eof)
 {
-	const struct service *service = service_of(w, row);
+	const struct service *service = worker_service(w, row);
 	struct record old = record_load(&w->rows[row]);
 	uint32_t in_at = old.in_bytes ? old.in_offset : w->vault->scratch_in;
-	uint8_t *copy = state_spare(w, row);
+	uint8_t *copy = record_spare_state(w, row);
 	struct turn turn = {
 		.in = vault_at(w->vault, in_at),
 		.in_bytes = old.in_bytes + fresh,
@@ -790,11 +419,11 @@ static enum progress handle(struct worker *w, uint32_t row, handler_fn *handler,
 	CRASH_POINT(HANDLED);
 	w->n_turns++;
 	if (verdict == VERDICT_RESET) {
-		close_in_turn(w, row, CLOSE_PROTOCOL);
+		closing_begin(w, row, CLOSE_PROTOCOL);
 		return GONE;
 	}
 	if (!commit_turn(w, row, &old, &turn, in_at, verdict)) {
-		close_in_turn(w, row, CLOSE_LIMIT);
+		closing_begin(w, row, CLOSE_LIMIT);
 		return GONE;
 	}
 	return CLEAR;
@@ -820,8 +449,8 @@ static enum progress flush(struct worker *w, uint32_t row)
 			break;
 		if (round == ROUNDS_MAX)
 			return wait_writable(w, row);
-		progress =
-			handle(w, row, ready_of(service_of(w, row)), 0, false);
+		progress = handle(w, row, ready_of(worker_service(w, row)), 0,
+				  false);
 		if (progress == GONE)
 			return GONE;
 	}
@@ -833,7 +462,7 @@ static enum progress flush(struct worker *w, uint32_t row)
 static enum progress serve(struct worker *w, uint32_t row, size_t fresh,
 			   bool is_eof)
 {
-	const struct service *service = service_of(w, row);
+	const struct service *service = worker_service(w, row);
 
 	if (handle(w, row, service->input, fresh, is_eof) == GONE)
 		return GONE;
@@ -848,8 +477,8 @@ static enum progress turn_reading(struct worker *w, uint32_t row)
 	struct input_room room;
 	ssize_t n;
 
-	if (!find_room(w, row, &record, &room)) {
-		close_in_turn(w, row, CLOSE_LIMIT);
+	if (!input_find_room(w, row, &record, &room)) {
+		closing_begin(w, row, CLOSE_LIMIT);
 		return GONE;
 	}
 	n = transport_receive(w, row, vault_at(w->vault, room.offset),
@@ -858,7 +487,7 @@ static enum progress turn_reading(struct worker *w, uint32_t row)
 	if (n == -EAGAIN || n == -EINTR)
 		return CLEAR;
 	if (n < 0) {
-		close_in_turn(w, row, reason_of_errno(n));
+		closing_begin(w, row, reason_of_errno(n));
 		return GONE;
 	}
 	ledger_set(w->rows[row].active_mono_ns, w->now_ns);
@@ -879,7 +508,7 @@ static enum progress turn_lingering(struct worker *w, uint32_t row)
 
 	if (n > 0 || n == -EAGAIN || n == -EINTR)
 		return CLEAR;
-	close_in_turn(w, row, n == 0 ? CLOSE_EOF : CLOSE_RESET);
+	closing_begin(w, row, n == 0 ? CLOSE_EOF : CLOSE_RESET);
 	return GONE;
 }
 
@@ -912,7 +541,7 @@ static uint32_t events_of(enum row_state state)
 
 static bool wants_open(struct worker *w, uint32_t row)
 {
-	return service_of(w, row)->open &&
+	return worker_service(w, row)->open &&
 	       !(ledger_get(row_record(&w->rows[row])->flags) & RECORD_OPENED);
 }
 
@@ -941,7 +570,7 @@ void conn_greet(struct worker *w, uint32_t row)
 	if (!wants_open(w, row))
 		return;
 	turn_begin(w, row);
-	if (handle(w, row, service_of(w, row)->open, 0, false) != GONE &&
+	if (handle(w, row, worker_service(w, row)->open, 0, false) != GONE &&
 	    flush(w, row) != GONE)
 		turn_end(w, row);
 }
@@ -991,7 +620,7 @@ static enum progress go_on(struct worker *w, uint32_t row)
 	uint32_t fresh;
 
 	if (err) {
-		close_in_turn(w, row,
+		closing_begin(w, row,
 			      err == -ENOTCONN ? CLOSE_RESET : CLOSE_ERROR);
 		return GONE;
 	}
@@ -1003,7 +632,8 @@ static enum progress go_on(struct worker *w, uint32_t row)
 		return serve(w, row, fresh, false);
 	}
 	if (wants_open(w, row)) {
-		if (handle(w, row, service_of(w, row)->open, 0, false) == GONE)
+		if (handle(w, row, worker_service(w, row)->open, 0, false) ==
+		    GONE)
 			return GONE;
 	}
 	return flush(w, row);
@@ -1014,7 +644,7 @@ void conn_resume_turn(struct worker *w, uint32_t row, int suspect)
 	enum row_state state = ledger_get(w->rows[row].state);
 
 	if (state == ROW_CLOSING) {
-		close_marked(w, row);
+		closing_go_on(w, row);
 		return;
 	}
 	if (w->conns[row].is_program && w->conns[row].fd >= 0) {
@@ -1023,7 +653,7 @@ void conn_resume_turn(struct worker *w, uint32_t row, int suspect)
 		return;
 	}
 	if (suspect >= 0) {
-		close_in_turn(w, row, (enum close_reason)suspect);
+		closing_begin(w, row, (enum close_reason)suspect);
 		return;
 	}
 	if (state == ROW_LINGERING || go_on(w, row) != GONE)

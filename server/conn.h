@@ -10,14 +10,6 @@
 #include "server/tally.h"
 #include "server/worker.h"
 
-/* Flags of a record: what has been decided, and stays so over a death. */
-enum record_flag {
-	RECORD_OPENED = 1, /* the service's open() has had its turn */
-	RECORD_EOF = 2,    /* the peer's end was seen by the service */
-	RECORD_CLOSE = 4,  /* our FIN follows the output */
-	RECORD_AGAIN = 8,  /* ready() is wanted when the output is out */
-};
-
 /*
  * Fills row @row for the just accepted @fd of @listener; @peer as accept(2)
  * told it. The row is a connection when this returns.

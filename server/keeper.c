@@ -22,6 +22,7 @@
 #include "server/backoff.h"
 #include "server/control.h"
 #include "server/fds.h"
+#include "server/loop.h"
 #include "server/runner.h"
 #include "server/service_table.h"
 #include "server/title.h"
@@ -225,7 +226,7 @@ static void clone_worker(struct keeper *k)
 	ledger_set(head->heartbeat_mono_ns, k->born_ns);
 	k->worker = clone_sharing_fds();
 	if (k->worker == 0)
-		worker_run(&k->post, k->legacy);
+		loop_run(&k->post, k->legacy);
 	if (k->worker > 0)
 		return;
 	log_error("keeper %u: cannot clone a worker: %s", k->post.slot,

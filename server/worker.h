@@ -106,12 +106,6 @@ struct worker {
 	bool is_leaving;
 };
 
-/*
- * Runs a worker in the calling process, which was cloned for it. @legacy: how
- * its predecessor ended. Does not return.
- */
-_Noreturn void worker_run(struct post *post, enum legacy legacy);
-
 /* What an epoll event is for. */
 enum watch_kind {
 	WATCH_ORDER,
@@ -137,6 +131,13 @@ static inline const struct listen_config *worker_listen(const struct worker *w,
 							uint32_t listener)
 {
 	return w->listeners[listener - 1].config;
+}
+
+/* The service of the connection of @row. */
+static inline const struct service *worker_service(const struct worker *w,
+						   uint32_t row)
+{
+	return worker_listen(w, w->conns[row].listener)->service;
 }
 
 static inline struct ledger_record *row_record(struct ledger_row *row)

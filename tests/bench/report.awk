@@ -28,6 +28,11 @@ function median(series, key) {
 	return quantile(series, key, n_rounds[key], 0.5)
 }
 
+# Shared pages of the C library make a few bytes of difference, either way.
+function at_least_0(n) {
+	return n > 0 ? n : 0
+}
+
 # 12345 as 12,345
 function thousands(n,    text) {
 	text = sprintf("%.0f", n)
@@ -128,7 +133,7 @@ END {
 	if (n_idle && ("floor" in idle))
 		printf "An idle connection, of %s: %d bytes in the floor, " \
 			"%d in guichetd.\n\n", thousands(n_idle), \
-			idle["floor"], idle["guichetd"]
+			at_least_0(idle["floor"]), at_least_0(idle["guichetd"])
 	print "Against the aims:"
 	if (format == "markdown")
 		print ""

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * worker.c - the process that accepts and serves
+ * loop.c - the life of a worker: takes over, waits, serves, leaves
  *
  * One epoll loop. Everything it waits for is level-triggered, so a batch may
  * be cut short anywhere (by a death, too) and nothing is missed.
  */
-#include "server/worker.h"
+#include "server/loop.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -253,7 +253,7 @@ _Noreturn static void fail(const struct worker *w, const char *what,
 	_exit(WORKER_EXIT_FAILED);
 }
 
-_Noreturn void worker_run(struct post *post, enum legacy legacy)
+_Noreturn void loop_run(struct post *post, enum legacy legacy)
 {
 	struct worker w;
 	int64_t n_resumed;

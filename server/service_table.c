@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * service.c - the table of services, who is meant by a word, and what is wrong
+ * service_table.c - the table of services, who is meant by a word, and what is wrong
  * with one that somebody else wrote
  */
 #include "server/service_table.h"
