@@ -47,13 +47,14 @@ static void set_state(struct worker *w, uint32_t row, enum row_state state)
 static void watch(struct worker *w, uint32_t row, uint32_t events)
 {
 	struct conn *c = &w->conns[row];
-	struct epoll_event ev = {
-		.events = events,
-		.data.u64 = watch_data(WATCH_CONN, row, c->serial),
-	};
+	struct epoll_event ev;
 
 	if (c->events == events)
 		return;
+	ev = (struct epoll_event){
+		.events = events,
+		.data.u64 = watch_data(WATCH_CONN, row, c->serial),
+	};
 	/* cannot fail: the descriptor is in the set, the memory is there */
 	if (epoll_ctl(w->epoll_fd, EPOLL_CTL_MOD, c->fd, &ev) == 0)
 		c->events = events;
@@ -145,6 +146,8 @@ void conn_attach(struct worker *w, uint32_t row)
 	c->serial = (uint32_t)(r->id / LEDGER_MAX_SLOTS) & 0xfffffff;
 	c->events = 0;
 	c->listener = (uint16_t)r->listener;
+	c->is_tcp = w->listeners[r->listener - 1].addr.transport ==
+		    TRANSPORT_TCP;
 	c->in_room = record.in_bytes; /* no more than is certain */
 	c->is_program = program_of(worker_listen(w, r->listener)) != NULL;
 	w->n_programs += c->is_program;
@@ -238,20 +241,20 @@ static enum close_reason reason_of_errno(ssize_t err)
 /* ---- output ---- */
 
 /* Keeps the last @pending bytes of the output, which lie in the scratch. */
-static bool stash_output(struct worker *w, uint32_t row, struct record *record,
-			 uint64_t pending)
+static bool stash_output(struct worker *w, uint32_t row, uint64_t pending)
 {
+	struct record record = record_load(&w->rows[row]);
 	uint32_t from =
-		record->out_offset + record->out_bytes - (uint32_t)pending;
+		record.out_offset + record.out_bytes - (uint32_t)pending;
 	uint32_t to = vault_alloc(w->vault, pending);
 
 	if (to == VAULT_NONE)
 		return false;
 	memcpy(vault_at(w->vault, to), vault_at(w->vault, from), pending);
 	CRASH_POINT(OUTPUT_STASHED);
-	record->out_offset = to;
-	record->out_bytes = (uint32_t)pending;
-	record_move(w, row, record);
+	record.out_offset = to;
+	record.out_bytes = (uint32_t)pending;
+	record_move(w, row, &record);
 	CRASH_POINT(OUTPUT_MOVED);
 	return true;
 }
@@ -267,20 +270,21 @@ static enum progress wait_writable(struct worker *w, uint32_t row)
 static enum progress send_pending(struct worker *w, uint32_t row)
 {
 	struct ledger_row *r = &w->rows[row];
-	struct record record = record_load(r);
+	const struct ledger_record *record = row_record(r);
 	uint64_t sent = ledger_get(r->sent);
-	uint64_t pending = record.produced - sent;
+	uint64_t pending = ledger_get(record->produced) - sent;
+	uint32_t out_offset, out_bytes;
 	bool is_buffer;
 	ssize_t n;
 
 	if (!pending)
 		return CLEAR;
-	is_buffer =
-		vault_is_buffer(w->vault, record.out_offset, record.out_bytes);
+	out_offset = ledger_get(record->out_offset);
+	out_bytes = ledger_get(record->out_bytes);
+	is_buffer = vault_is_buffer(w->vault, out_offset, out_bytes);
 	n = transport_send(w, row,
-			   vault_at(w->vault, record.out_offset +
-						      record.out_bytes -
-						      (uint32_t)pending),
+			   vault_at(w->vault,
+				    out_offset + out_bytes - (uint32_t)pending),
 			   pending);
 	CRASH_POINT(SENT);
 	if (n < 0 && n != -EAGAIN && n != -EINTR) {
@@ -294,12 +298,12 @@ static enum progress send_pending(struct worker *w, uint32_t row)
 		pending -= (uint64_t)n;
 	}
 	if (!pending && is_buffer) {
-		vault_free(w->vault, record.out_offset, record.out_bytes);
+		vault_free(w->vault, out_offset, out_bytes);
 		CRASH_POINT(OUTPUT_DONE);
 	}
 	if (!pending)
 		return CLEAR;
-	if (!is_buffer && !stash_output(w, row, &record, pending)) {
+	if (!is_buffer && !stash_output(w, row, pending)) {
 		closing_begin(w, row, CLOSE_LIMIT);
 		return GONE;
 	}

@@ -219,11 +219,20 @@ static void take_own_table(struct child *child)
 /* As if nobody had ignored or blocked any. */
 static void reset_signals(void)
 {
+	/* as the kernel has it, zero: default. By system call, for glibc keeps
+	   signals 32 and 33 to itself, and they may be ignored from outside */
+	const struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void (*restorer)(void);
+		uint64_t mask;
+	} by_default = { 0 };
 	sigset_t none;
 
+	for (int sig = 1; sig < NSIG; sig++) /* but KILL and STOP, as ever */
+		(void)syscall(SYS_rt_sigaction, sig, &by_default, NULL,
+			      sizeof(by_default.mask));
 	(void)sigemptyset(&none);
-	for (int sig = 1; sig < NSIG; sig++)
-		(void)signal(sig, SIG_DFL); /* but those it cannot be for */
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 

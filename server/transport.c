@@ -23,27 +23,17 @@ enum tcp_state {
 	STATE_CLOSING = 11,
 };
 
-static bool is_tcp(const struct worker *w, uint32_t row)
-{
-	uint32_t l = w->conns[row].listener;
-
-	return w->listeners[l - 1].addr.transport == TRANSPORT_TCP;
-}
-
-void transport_turn_begin(struct worker *w, uint32_t row)
+void exchange_begin(struct worker *w)
 {
 	struct exchange *x = transport_exchange(w);
 
-	if (is_tcp(w, row))
-		return;
 	*(volatile unsigned *)&x->in.msg_len = TRANSPORT_NOT_DONE;
 	*(volatile unsigned *)&x->out.msg_len = TRANSPORT_NOT_DONE;
 	/* release: comes before the row is in hand, in tally_turn_begin() */
 	atomic_thread_fence(memory_order_release);
 }
 
-static ssize_t exchange_receive(struct worker *w, uint32_t row, void *to,
-				size_t bytes)
+ssize_t exchange_receive(struct worker *w, uint32_t row, void *to, size_t bytes)
 {
 	struct exchange *x = transport_exchange(w);
 	const struct ledger_record *record = row_record(&w->rows[row]);
@@ -62,8 +52,8 @@ static ssize_t exchange_receive(struct worker *w, uint32_t row, void *to,
  * Not-done first, and the base after it: between the two, and before the
  * first, the row's own `sent` is right; after the call, base + msg_len is.
  */
-static ssize_t exchange_send(struct worker *w, uint32_t row, const void *from,
-			     size_t bytes)
+ssize_t exchange_send(struct worker *w, uint32_t row, const void *from,
+		      size_t bytes)
 {
 	struct exchange *x = transport_exchange(w);
 
@@ -76,28 +66,6 @@ static ssize_t exchange_send(struct worker *w, uint32_t row, const void *from,
 	if (sendmmsg(w->conns[row].fd, &x->out, 1, MSG_NOSIGNAL) < 0)
 		return -errno;
 	return x->out.msg_len;
-}
-
-ssize_t transport_receive(struct worker *w, uint32_t row, void *to,
-			  size_t bytes)
-{
-	ssize_t n;
-
-	if (!is_tcp(w, row))
-		return exchange_receive(w, row, to, bytes);
-	n = recv(w->conns[row].fd, to, bytes, 0);
-	return n < 0 ? -errno : n;
-}
-
-ssize_t transport_send(struct worker *w, uint32_t row, const void *from,
-		       size_t bytes)
-{
-	ssize_t n;
-
-	if (!is_tcp(w, row))
-		return exchange_send(w, row, from, bytes);
-	n = send(w->conns[row].fd, from, bytes, MSG_NOSIGNAL);
-	return n < 0 ? -errno : n;
 }
 
 /* States of RFC 9293 in which the peer's FIN is in, and counted as a byte. */
@@ -215,7 +183,7 @@ int transport_position_of_other(struct worker *w, uint32_t row, bool is_over,
 	bool is_fin, is_own_fin;
 	int err;
 
-	if (!is_tcp(w, row))
+	if (!w->conns[row].is_tcp)
 		return -EOPNOTSUPP;
 	err = read_tcp_numbers(fd, &n);
 	if (err)
@@ -254,7 +222,7 @@ static int exchange_position(struct worker *w, uint32_t row,
 int transport_position(struct worker *w, uint32_t row,
 		       struct position *position)
 {
-	if (is_tcp(w, row))
+	if (w->conns[row].is_tcp)
 		return tcp_position(w->conns[row].fd, position);
 	return exchange_position(w, row, position);
 }

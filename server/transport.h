@@ -22,6 +22,7 @@
 #ifndef GUICHET_TRANSPORT_H
 #define GUICHET_TRANSPORT_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,20 +52,50 @@ static inline struct exchange *transport_exchange(const struct worker *w)
 	return (void *)w->vault->base;
 }
 
+/* The same three steps for a socket that needs an exchange. */
+void exchange_begin(struct worker *w);
+ssize_t exchange_receive(struct worker *w, uint32_t row, void *to,
+			 size_t bytes);
+ssize_t exchange_send(struct worker *w, uint32_t row, const void *from,
+		      size_t bytes);
+
 /*
  * Before a turn of @row: what of an exchange is done is not about it. Nothing
  * to do for TCP.
  */
-void transport_turn_begin(struct worker *w, uint32_t row);
+static inline void transport_turn_begin(struct worker *w, uint32_t row)
+{
+	if (!w->conns[row].is_tcp)
+		exchange_begin(w);
+}
 
 /*
  * recv(2) and send(2), nonblocking: the number of bytes (0 from receive: the
  * peer's end), or -errno.
  */
-ssize_t transport_receive(struct worker *w, uint32_t row, void *to,
-			  size_t bytes);
-ssize_t transport_send(struct worker *w, uint32_t row, const void *from,
-		       size_t bytes);
+static inline ssize_t transport_receive(struct worker *w, uint32_t row,
+					void *to, size_t bytes)
+{
+	const struct conn *c = &w->conns[row];
+	ssize_t n;
+
+	if (!c->is_tcp)
+		return exchange_receive(w, row, to, bytes);
+	n = recv(c->fd, to, bytes, 0);
+	return n < 0 ? -errno : n;
+}
+
+static inline ssize_t transport_send(struct worker *w, uint32_t row,
+				     const void *from, size_t bytes)
+{
+	const struct conn *c = &w->conns[row];
+	ssize_t n;
+
+	if (!c->is_tcp)
+		return exchange_send(w, row, from, bytes);
+	n = send(c->fd, from, bytes, MSG_NOSIGNAL);
+	return n < 0 ? -errno : n;
+}
 
 /* How far the two streams of the row in hand have really come. */
 struct position {

@@ -72,11 +72,12 @@ struct post {
 struct conn {
 	struct wheel_link link;
 	int fd;
-	uint32_t serial;     /* low bits of its id, in its epoll events */
-	uint32_t events;     /* that epoll watches for */
-	uint32_t in_room;    /* of its input buffer, from in_offset */
-	uint16_t listener;   /* ledger listener */
-	uint16_t is_program; /* a program serves it, not we */
+	uint32_t serial;   /* low bits of its id, in its epoll events */
+	uint32_t events;   /* that epoll watches for */
+	uint32_t in_room;  /* of its input buffer, from in_offset */
+	uint16_t listener; /* ledger listener */
+	bool is_program;   /* a program serves it, not we */
+	bool is_tcp;       /* the kernel counts its bytes: transport.h */
 };
 
 struct worker {
