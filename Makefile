@@ -24,7 +24,6 @@ PREFIX         ?= /usr/local
 SYSCONFDIR     ?= /etc
 SYSTEMDUNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR    ?= $(PREFIX)/lib/sysusers.d
-SYSUSERSDIR    ?= $(PREFIX)/lib/sysusers.d
 SBINDIR        := $(PREFIX)/sbin
 BINDIR         := $(PREFIX)/bin
 MANDIR         := $(PREFIX)/share/man

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/base.h"
+#include "common/complain.h"
 #include "server/service_table.h"
 
 #define SYMBOL "guichet_module"
@@ -28,19 +28,6 @@ struct module {
 };
 
 static struct module *modules;
-
-static const char *complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
-
-static const char *complain(const char *fmt, ...)
-{
-	static char text[512];
-	va_list args;
-
-	va_start(args, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, args); /* cut is fine */
-	va_end(args);
-	return text;
-}
 
 bool module_is_path(const char *word)
 {

@@ -5,11 +5,11 @@
  */
 #include "server/service_table.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/base.h"
+#include "common/complain.h"
 #include "common/ledger.h"
 #include "common/words.h"
 #include "server/config_directive.h"
@@ -68,19 +68,6 @@ _Static_assert(SERVICE_COUNTERS_MAX == LEDGER_OWN_COUNTERS, "room for all");
 
 #define SMALL  "abcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"
-
-static const char *complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
-
-static const char *complain(const char *fmt, ...)
-{
-	static char text[256];
-	va_list args;
-
-	va_start(args, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, args); /* cut is fine */
-	va_end(args);
-	return text;
-}
 
 /* @name: a small letter, then any of @letters, and room for its end. */
 static bool is_word(const char *name, const char *letters, size_t room)

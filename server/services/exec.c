@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/base.h"
+#include "common/complain.h"
 #include "common/units.h"
 #include "server/program.h"
 
@@ -28,19 +28,6 @@ const int program_limit_resource[] = {
 };
 
 _Static_assert(ARRAY_LEN(program_limit_resource) == PROGRAM_LIMITS, "all");
-
-static const char *complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
-
-static const char *complain(const char *fmt, ...)
-{
-	static char text[256];
-	va_list args;
-
-	va_start(args, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, args); /* cut is fine */
-	va_end(args);
-	return text;
-}
 
 /* ---- words, as a shell would split them ---- */
 

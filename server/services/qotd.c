@@ -9,12 +9,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/complain.h"
 #include "server/service.h"
 #include "server/services/amplification.h"
 #include "server/services/builtin.h"
@@ -43,20 +43,6 @@ static const char built_in[] =
 	"\t\t-- Leslie Lamport\r\n";
 
 /* --- the file ------------------------------------------------------------- */
-
-static const char *complain(const char *fmt, ...)
-	__attribute__((format(printf, 1, 2)));
-
-static const char *complain(const char *fmt, ...)
-{
-	static char text[160];
-	va_list args;
-
-	va_start(args, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, args); /* cut is fine */
-	va_end(args);
-	return text;
-}
 
 static const char *complain_of_errno(void)
 {
