@@ -16,7 +16,7 @@ CC      ?= cc
 CFLAGS  ?= -O2 -g
 SAN     ?=
 WERROR  ?=
-JOBS    ?= 1
+JOBS    ?= $(shell echo $$((2 * $$(nproc))))
 BUILD   ?= build$(if $(SAN),-san-$(subst $(comma),-,$(SAN)))
 
 DESTDIR        ?=

@@ -9,8 +9,8 @@
 
 /*
  * Formats one complaint, cut at 511 bytes. The text is good until the next
- * call: it is meant to be returned at once, by functions that say NULL when
- * nothing is wrong.
+ * call, whose argument it may be. It is meant to be returned at once, by
+ * functions that say NULL when nothing is wrong.
  */
 const char *complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
 

@@ -367,8 +367,9 @@ kill_worker() {
 
 @test "input that is none of its protocol costs a connection, and no count" {
 	start_kv
-	run bash -c '{ echo SET a b; head -c 64 /dev/zero; } | "$1" talk "$2"' \
-		- "$GUICHET" "$address"
+	# one piece: what comes alone is answered, and counts
+	{ echo SET a b; head -c 64 /dev/zero; } >"$DIR/in"
+	run bash -c '"$1" talk "$2" <"$3"' - "$GUICHET" "$address" "$DIR/in"
 	wait_until 10 stat_is connections.closed.protocol 1
 	stat_is listener.pad.sets 0
 	stat_is bytes.in 0
