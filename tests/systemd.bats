@@ -10,6 +10,8 @@
 load helpers
 
 setup_file() {
+	# one lab at a time: teardown looks for what any left behind
+	export BATS_NO_PARALLELIZE_WITHIN_FILE=true
 	BUILD=$(realpath "$BUILD")
 	TREE=$BATS_FILE_TMPDIR/tree
 	UNIT=$TREE/usr/local/lib/systemd/system/guichet.service

@@ -59,8 +59,7 @@ check_inside() {
 			overlay /mnt/root &&
 		mount -t proc proc /mnt/proc && mount -t sysfs sysfs /mnt/sys &&
 		mount -t cgroup2 cgroup2 /mnt/cgroup || return
-	dir=/mnt/cgroup/guichet-lab-$BASHPID
-	mkdir "$dir" && rmdir "$dir"
+	dir=$(mktemp -d /mnt/cgroup/guichet-lab-XXXXXX) && rmdir "$dir"
 }
 
 # --- inside: process 1 of the lab, before it is systemd ----------------------
