@@ -17,6 +17,7 @@
 #include "server/conn.h"
 #include "server/crash.h"
 #include "server/entrust.h"
+#include "server/fds.h"
 #include "server/tally.h"
 
 /* How many more than the least loaded worker is more than one's share. */
@@ -77,15 +78,12 @@ static void begin_rest(struct worker *w, uint32_t listener)
 static uint32_t least_open(const struct worker *w)
 {
 	const struct ledger_view *view = &w->post->view;
-	const struct ledger_slot *slots =
-		(const void *)(view->base + view->shape.slots_offset);
+	unsigned n_slots = ledger_view_n_used(view);
 	uint32_t least = UINT32_MAX;
 
-	for (unsigned s = 0; s < view->shape.n_slots; s++) {
+	for (unsigned s = 0; s < n_slots; s++) {
 		const struct ledger_head *head = ledger_view_head(view, s);
 
-		if (!ledger_get(slots[s].is_used))
-			break; /* slots are taken in order */
 		if (ledger_get(head->state) == WORKER_SERVING)
 			least = (uint32_t)min_u64(least,
 						  ledger_get(head->n_open));
@@ -109,11 +107,8 @@ static void balance(struct worker *w, uint32_t listener)
 
 static void refuse(struct worker *w, uint32_t listener, int fd)
 {
-	const struct linger now = { .l_onoff = 1, .l_linger = 0 };
-
-	tally_accept_refused(w, listener, REFUSE_FULL);
-	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	close(fd);
+	tally_accept_refused(w, listener);
+	fds_close_abortive(fd);
 	CRASH_POINT(REFUSE_CLOSED);
 }
 

@@ -8,12 +8,12 @@
  */
 #include "server/closing.h"
 
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/seqlock.h"
 #include "server/crash.h"
+#include "server/fds.h"
 #include "server/record.h"
 #include "server/tally.h"
 
@@ -60,13 +60,12 @@ static void give_back_pages(struct worker *w, struct ledger_row *r)
 
 static void close_socket(int fd, enum close_reason reason)
 {
-	const struct linger now = { .l_onoff = 1, .l_linger = 0 };
-
 	if (fd < 0)
 		return;
-	if (is_abortive(reason)) /* at worst it is an orderly close */
-		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	close(fd);
+	if (is_abortive(reason))
+		fds_close_abortive(fd);
+	else
+		close(fd);
 }
 
 void closing_go_on(struct worker *w, uint32_t row)

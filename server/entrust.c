@@ -58,36 +58,18 @@ bool entrust_is_socket(const struct worker *w, uint32_t listener)
 
 /* ---- max-processes ---- */
 
-/* Open connections of @listener in slot @slot, as that worker says. */
-static uint64_t n_open_of(const struct ledger_view *view, unsigned slot,
-			  uint32_t listener)
-{
-	const uint8_t *part = view->base + view->shape.parts_offset +
-			      (uint64_t)slot * view->shape.part_bytes;
-	const struct ledger_totals *totals =
-		(const void *)(part + view->shape.totals_offset);
-	uint64_t closed = ledger_get(totals[listener].counter[COUNTER_CLOSED]);
-	uint64_t accepted =
-		ledger_get(totals[listener].counter[COUNTER_ACCEPTED]);
-
-	return accepted > closed ? accepted - closed : 0;
-}
-
 bool entrust_is_full(const struct worker *w, uint32_t listener)
 {
 	const struct program *program = program_at(w, listener);
 	const struct ledger_view *view = &w->post->view;
-	const struct ledger_slot *slots =
-		(const void *)(view->base + view->shape.slots_offset);
+	unsigned n_slots;
 	uint64_t n = 0;
 
 	if (!program || program->max_processes == UNITS_OFF)
 		return false;
-	for (unsigned s = 0; s < view->shape.n_slots; s++) {
-		if (!ledger_get(slots[s].is_used))
-			break; /* slots are taken in order */
-		n += n_open_of(view, s, listener);
-	}
+	n_slots = ledger_view_n_used(view);
+	for (unsigned s = 0; s < n_slots; s++)
+		n += ledger_view_n_open(view, s, listener);
 	return n >= program->max_processes;
 }
 

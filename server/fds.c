@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 void fds_fill_standard(void)
@@ -19,6 +20,15 @@ void fds_fill_standard(void)
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd > STDERR_FILENO)
 		close(fd);
+}
+
+void fds_close_abortive(int fd)
+{
+	const struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+	/* at worst it is an orderly close */
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
 }
 
 static void close_gap(int from, unsigned to)

@@ -13,6 +13,12 @@
  */
 void fds_fill_standard(void);
 
+/*
+ * Closes a socket so that its peer does not take it for an orderly end: TCP
+ * resets the connection (socket(7), SO_LINGER).
+ */
+void fds_close_abortive(int fd);
+
 /* Closes every descriptor that @is_kept (one byte each, @n of them) does not
  * keep, and all from @n on. */
 void fds_close_others(const uint8_t *is_kept, int n);

@@ -50,3 +50,27 @@ int ledger_view_open(const char *path, const struct ledger_header *shape,
 	view->shape = *shape;
 	return 0;
 }
+
+unsigned ledger_view_n_used(const struct ledger_view *view)
+{
+	const struct ledger_slot *slots =
+		(const void *)(view->base + view->shape.slots_offset);
+	unsigned n = 0;
+
+	while (n < view->shape.n_slots && ledger_get(slots[n].is_used))
+		n++;
+	return n;
+}
+
+uint64_t ledger_view_n_open(const struct ledger_view *view, unsigned slot,
+			    uint32_t listener)
+{
+	const uint8_t *part = (const void *)ledger_view_head(view, slot);
+	const struct ledger_totals *totals =
+		(const void *)(part + view->shape.totals_offset);
+	uint64_t closed = ledger_get(totals[listener].counter[COUNTER_CLOSED]);
+	uint64_t accepted =
+		ledger_get(totals[listener].counter[COUNTER_ACCEPTED]);
+
+	return accepted > closed ? accepted - closed : 0;
+}

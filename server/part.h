@@ -42,6 +42,13 @@ void part_point(uint8_t *base, const struct ledger_header *shape,
 int ledger_view_open(const char *path, const struct ledger_header *shape,
 		     struct ledger_view *view);
 
+/* How many slots are in use; they are taken in order, from 0. */
+unsigned ledger_view_n_used(const struct ledger_view *view);
+
+/* A slot's own count of connections of @listener that are open. */
+uint64_t ledger_view_n_open(const struct ledger_view *view, unsigned slot,
+			    uint32_t listener);
+
 /* What another slot's worker says of itself: for balance only. */
 static inline const struct ledger_head *
 ledger_view_head(const struct ledger_view *view, unsigned slot)

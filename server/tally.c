@@ -93,10 +93,9 @@ void tally_accept_taken(struct worker *w, uint32_t listener)
 	CRASH_POINT(ACCEPT_COUNTED);
 }
 
-void tally_accept_refused(struct worker *w, uint32_t listener,
-			  enum refuse_reason reason)
+void tally_accept_refused(struct worker *w, uint32_t listener)
 {
-	set_total(w, listener, COUNTER_REFUSED_BY + reason,
+	set_total(w, listener, COUNTER_REFUSED_BY + REFUSE_FULL,
 		  ledger_get(w->head->accept_refused) + 1);
 	CRASH_POINT(REFUSE_COUNTED);
 }

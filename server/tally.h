@@ -116,11 +116,13 @@ struct ledger_closed *tally_close_entry(struct worker *w);
 void tally_close_apply(struct worker *w, uint32_t listener,
 		       enum close_reason reason);
 
-/* An accept: begin before accept4(), then taken or refused, then done. */
+/*
+ * An accept: begin before accept4(), then taken or refused (for want of a row
+ * or a program: the one reason that the journal knows), then done.
+ */
 void tally_accept_begin(struct worker *w, uint32_t listener);
 void tally_accept_taken(struct worker *w, uint32_t listener);
-void tally_accept_refused(struct worker *w, uint32_t listener,
-			  enum refuse_reason reason);
+void tally_accept_refused(struct worker *w, uint32_t listener);
 void tally_accept_done(struct worker *w);
 
 /*

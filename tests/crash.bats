@@ -11,15 +11,10 @@
 load helpers
 load small
 
-# shellcheck disable=SC2034 # for helpers.bash
-GUICHETD=$BUILD/test/guichetd
 TABLE=$BATS_TEST_DIRNAME/../server/crash.h
 
 setup() {
-	server_setup
-	ARMED=$DIR/armed
-	printf '%-512s' '' >"$ARMED"
-	export GUICHETD_CRASH=$ARMED
+	crash_setup
 	n_tries=0 n_in=0 n_out=0
 }
 
@@ -30,19 +25,6 @@ teardown() {
 # points KINDS: the names of the points whose `on` is one of these letters
 points() {
 	sed -n "s/^\tP([A-Z_]*, \"\([a-z-]*\)\", \"[$1]\").*/\1/p" "$TABLE"
-}
-
-# arm LINE...: "POINT HOW" each
-arm() {
-	printf '%-64s' "${1-}" "${2-}" '' '' '' '' '' '' 1<>"$ARMED"
-}
-
-# reached N: whether a process died at the N-th armed point
-reached() {
-	local content
-
-	content=$(<"$ARMED")
-	[ "${content:$1*64:1}" = '#' ]
 }
 
 # start SERVICE ADDRESS [SETTING]: one worker, so that the same one is hit again

@@ -193,6 +193,30 @@ cpu_ticks() {
 	sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'
 }
 
+# --- deaths that a test asks for: tests/services/crash.c ----------------------
+
+# crash_setup: the test build, with no crash point armed
+crash_setup() {
+	server_setup
+	GUICHETD=$BUILD/test/guichetd
+	ARMED=$DIR/armed
+	printf '%-512s' '' >"$ARMED"
+	export GUICHETD_CRASH=$ARMED
+}
+
+# arm [LINE]...: "POINT HOW" each; without one none is armed any more
+arm() {
+	printf '%-64s' "${1-}" "${2-}" '' '' '' '' '' '' 1<>"$ARMED"
+}
+
+# reached N: whether a process died at the N-th armed point
+reached() {
+	local content
+
+	content=$(<"$ARMED")
+	[ "${content:$1*64:1}" = '#' ]
+}
+
 # --- clients ------------------------------------------------------------------
 
 # hold N ADDRESS [OPTION]...: N silent connections, until hold_end

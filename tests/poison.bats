@@ -5,23 +5,12 @@
 
 load helpers
 
-# shellcheck disable=SC2034 # for helpers.bash
-GUICHETD=$BUILD/test/guichetd
-
 setup() {
-	server_setup
-	ARMED=$DIR/armed
-	printf '%-512s' '' >"$ARMED"
-	export GUICHETD_CRASH=$ARMED
+	crash_setup
 }
 
 teardown() {
 	server_teardown
-}
-
-# arm LINE: "POINT HOW", or nothing to disarm
-arm() {
-	printf '%-64s' "$1" 1<>"$ARMED"
 }
 
 # start WORKERS
@@ -126,7 +115,7 @@ worker_0_is() {
 	is "an answer meanwhile" well \
 		"$("$GUICHET" send -w 10s "$address" well)"
 	[ $(($(cpu_ticks "$SERVER") - ticks)) -le 20 ]
-	arm ''
+	arm
 	wait_until 30 worker_0_is serving
 }
 
