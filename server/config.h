@@ -30,6 +30,14 @@ struct listen_config {
 	uint64_t lifetime_ns;         /* UNITS_OFF: for ever */
 	unsigned backlog;
 	mode_t mode;         /* unix sockets: of the socket file */
+	/*
+	 * In a configuration in force (config_read_running): its entries in
+	 * the ledger, one for each socket; and whether it is no longer
+	 * configured, and only has connections that are to end by themselves.
+	 */
+	uint32_t entry[ADDR_LIST_MAX];
+	unsigned n_entries;
+	bool is_retired;
 	const char *file;    /* where it was written: "FILE" or "-l" */
 	unsigned line;       /* of -l: which of them, from 1 */
 	void *settings;      /* the service's own: settings_bytes */
@@ -39,11 +47,18 @@ struct listen_config {
 struct config {
 	char name[LEDGER_NAME_BYTES]; /* of the instance */
 	char runtime_dir[256];        /* where NAME.ledger lives */
-	unsigned workers;             /* 0: auto */
+	unsigned workers;             /* the fewest; 0: auto */
+	unsigned workers_max;         /* 0: as many, whatever the load */
+	unsigned min_spare;           /* idle workers, at least, */
+	unsigned max_spare;           /* and at most, with workers = MIN-MAX */
 	unsigned worker_connections;
 	char user[64]; /* "": stay who we are */
 	uint64_t drain_timeout_ns;
 	uint64_t hang_timeout_ns; /* UNITS_OFF: never */
+	uint64_t orphan_timeout_ns;       /* how long without a master */
+	uint64_t max_worker_age_ns;       /* UNITS_OFF: no limit, as below */
+	uint64_t max_worker_memory_bytes; /* resident, its own */
+	uint64_t max_worker_connections;  /* accepted by one process */
 	enum log_level log_level;
 	struct listen_config *listeners;
 	size_t n_listeners;
@@ -73,6 +88,25 @@ struct config_command {
 unsigned config_read(struct config *config,
 		     const struct config_command *command, FILE *errors);
 void config_free(struct config *config);
+
+/*
+ * The configuration in force is kept in a file of the running instance's, in
+ * the file's own syntax, with what the master knows of each listener (its
+ * entries; those that are retired). Its processes begin with that.
+ *
+ * write: all of @config, in that form. read: the same from @fd, from its
+ * begin; @fd stays open. Returns the number of problems, as config_read().
+ */
+int config_write_running(const struct config *config, FILE *out);
+unsigned config_read_running(struct config *config, int fd, FILE *errors);
+
+/*
+ * What @config has of @former: a listener of the same typed address, service
+ * and name keeps its entries. Those of @former that @config has not are
+ * appended to it as retired; they move there, and @former is to be freed all
+ * the same. Returns 0 or -ENOMEM.
+ */
+int config_succeed(struct config *config, struct config *former);
 
 /* Room each worker needs for descriptors beside those of connections. */
 #define CONFIG_SPARE_DESCRIPTORS 64

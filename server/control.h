@@ -19,7 +19,10 @@
 /* What a slot is to do. */
 enum order {
 	ORDER_SERVE,
-	ORDER_DRAIN, /* accept no more, leave when the last one has ended */
+	/* accept no more, leave when the last one has ended, whenever that is;
+	   until then it may be told to serve again */
+	ORDER_RETIRE,
+	ORDER_DRAIN, /* the same for good, and until the deadline */
 	ORDER_STOP,  /* close all, leave now */
 	ORDERS
 };

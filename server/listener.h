@@ -5,6 +5,7 @@
 #ifndef GUICHET_LISTENER_H
 #define GUICHET_LISTENER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -12,6 +13,11 @@
 #include "common/addr.h"
 #include "server/config.h"
 
+/*
+ * One entry of the ledger: entry l is [l - 1] of an array. An entry that is
+ * not in use has no config; one that was removed from the configuration, and
+ * still has connections, has no socket (fd -1).
+ */
 struct listener {
 	int fd;
 	struct addr_socket addr; /* the real one, its port filled in */
@@ -38,5 +44,15 @@ int listeners_open(const struct config *config, struct listener **out,
  * the master's end; its children just exit.
  */
 void listeners_close(struct listener *listeners, size_t n);
+
+static inline bool listener_is_used(const struct listener *listener)
+{
+	return listener->config;
+}
+
+static inline bool listener_accepts(const struct listener *listener)
+{
+	return listener->config && listener->fd >= 0;
+}
 
 #endif

@@ -66,6 +66,16 @@ void runner_look(struct runner *r);
 /* A child, not the worker, ended with @status. */
 void runner_reap(struct runner *r, pid_t pid, int status);
 
+/*
+ * The programs that run go over to the program that this keeper becomes, with
+ * what they have said and not ended, and the descriptors for it. unpack: after
+ * runner_open() with the new configuration, whose listeners they find by their
+ * entry in the ledger; errors are the bag's.
+ */
+struct bag;
+void runner_pack(struct runner *r, struct bag *bag);
+void runner_unpack(struct runner *r, struct bag *bag);
+
 /* Sends @sig to all of them. */
 void runner_kill_all(struct runner *r, int sig);
 

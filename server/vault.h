@@ -7,10 +7,12 @@
  * a keeper and its worker share:
  *
  *     exchange      what unix and datagram sockets need (transport.h)
+ *     orders        what the keeper wants of its worker (worker.h)
  *     scratch in    where recv() writes
  *     scratch out   where a service writes its output
- *     states        two copies of each row's service state, with its counts
  *     buffers       pages for input not consumed, output not taken
+ *     states        two copies of each row's service state, with its counts;
+ *                   last, so that they may grow
  *
  * Places are 32-bit offsets, so that a row can name them. Which pages of the
  * buffers are taken is known to the worker alone; its successor finds it out
@@ -37,7 +39,8 @@
 struct vault {
 	uint8_t *base;
 	size_t bytes;
-	uint32_t scratch_in, scratch_out, states, buffers; /* offsets */
+	int fd;
+	uint32_t orders, scratch_in, scratch_out, states, buffers; /* offsets */
 	uint32_t state_bytes;                              /* of one copy */
 	uint32_t n_pages;                                  /* of buffers */
 	/* the worker's own: */
@@ -49,9 +52,18 @@ struct vault {
 
 /*
  * Makes the memory for @n_rows connections with states of up to
- * @state_bytes. Returns 0 or -errno. It lives as long as the process.
+ * @state_bytes. Returns 0 or -errno. It lives as long as the process, or, by
+ * its descriptor, as long as the processes that this one becomes.
  */
 int vault_create(struct vault *vault, uint32_t n_rows, size_t state_bytes);
+
+/*
+ * Maps the one of @fd, which was made for @n_rows and, so far, states of
+ * @old_state_bytes (vault->state_bytes). When @state_bytes is more, the states
+ * are moved apart, both copies of each: nobody else may use it meanwhile.
+ */
+int vault_open(struct vault *vault, int fd, uint32_t n_rows,
+	       uint32_t old_state_bytes, size_t state_bytes);
 
 /* Makes the map of taken pages, all free. Returns 0 or -ENOMEM. */
 int vault_open_pages(struct vault *vault);

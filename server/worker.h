@@ -21,11 +21,14 @@
 #include "server/wheel.h"
 
 /*
- * What the keeper wants of its worker. It stands in a page that both share, so
- * that a successor finds it too.
+ * What the keeper wants of its worker. It stands in the vault, so that a
+ * successor finds it too, and a keeper that has become another program.
  */
 struct order_page {
 	_Atomic uint32_t order;            /* enum order */
+	/* the keeper says: make room for a successor, between two turns, with
+	   WORKER_EXIT_LEFT; all stays as it is. It takes it back itself */
+	_Atomic uint32_t is_to_leave;
 	_Atomic uint64_t deadline_mono_ns; /* of a drain */
 	_Atomic uint32_t is_deaf; /* the worker says: it accepts no more */
 	struct handover programs;
@@ -34,6 +37,7 @@ struct order_page {
 /* How the predecessor ended. */
 enum legacy {
 	LEGACY_NONE,   /* there was none */
+	LEGACY_LEFT,   /* between two turns, as it was told: nothing in hand */
 	LEGACY_KILLED, /* from outside: costs no connection */
 	LEGACY_FAULT,  /* by its own fault: the handler in hand did it */
 	LEGACY_HUNG,   /* shot by its keeper for hanging */
@@ -42,7 +46,8 @@ enum legacy {
 
 /* Status with which a worker leaves; anything else is a death. */
 enum worker_exit {
-	WORKER_EXIT_DONE = 0,    /* as ordered */
+	WORKER_EXIT_DONE = 0,    /* as ordered: nothing is left to do */
+	WORKER_EXIT_LEFT = 69,   /* as ordered, for a successor */
 	WORKER_EXIT_FAILED = 70, /* could not start: it has said why */
 };
 

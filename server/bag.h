@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * bag.h - what a process takes along when it becomes another program
+ *
+ * A memfd, written in order by the old program and read in the same order by
+ * the new one, and the descriptors that stay open over execve(2). Errors are
+ * kept: a sequence of calls is checked once, at its end.
+ */
+#ifndef GUICHET_BAG_H
+#define GUICHET_BAG_H
+
+#include <stddef.h>
+
+struct bag {
+	int fd;  /* of the memfd */
+	int err; /* of the first call that failed; 0: none */
+	int *fds; /* packed: those that stay open */
+	size_t n_fds;
+};
+
+/* An empty one, to pack. Returns 0 or -errno. */
+int bag_open(struct bag *bag);
+
+/* The one that the former program packed, at its begin; takes @fd. */
+void bag_unpack(struct bag *bag, int fd);
+
+/* @bytes of @data; a descriptor (< 0: none), which stays open. */
+void bag_put(struct bag *bag, const void *data, size_t bytes);
+void bag_put_fd(struct bag *bag, int fd);
+
+/* Only that it stays open: the new program finds it otherwise. */
+void bag_keep_fd(struct bag *bag, int fd);
+
+/*
+ * What was put at this place. After an error: zeros, and -1. A descriptor is
+ * made close-on-exec again.
+ */
+void bag_get(struct bag *bag, void *data, size_t bytes);
+int bag_get_fd(struct bag *bag);
+
+/*
+ * Becomes @program_fd with @argv, and the bag. Returns only when it cannot,
+ * with -errno, and with every descriptor as it was.
+ */
+int bag_exec(struct bag *bag, int program_fd, char *const argv[]);
+
+/* Closes the memfd; what was packed is closed by the next execve again. */
+void bag_close(struct bag *bag);
+
+#endif
