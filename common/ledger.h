@@ -146,6 +146,12 @@ struct ledger_header {
 	_Atomic uint32_t state; /* enum ledger_state */
 };
 
+/* It is no longer configured: it only has connections that are to end. */
+#define LISTENER_RETIRED 1U
+/* unix: the socket's file is the server's to remove */
+#define LISTENER_OWN_FILE 2U
+
+/* One socket; an entry without an address is free. */
 struct ledger_listener {
 	char name[LEDGER_NAME_BYTES];       /* of metrics; "" for FORMER */
 	char address[LEDGER_ADDRESS_BYTES]; /* tcp:127.0.0.1:7007 */
@@ -155,7 +161,7 @@ struct ledger_listener {
 	uint16_t port;      /* the real one; 0 for unix */
 	uint16_t pad;
 	uint32_t backlog;
-	uint32_t inode_pad;
+	_Atomic uint32_t flags; /* LISTENER_RETIRED, ... */
 	uint64_t inode; /* of the socket, as ss(8) and /proc/net show it */
 	uint64_t reserved[5];
 };
@@ -173,7 +179,8 @@ struct ledger_slot {
 	_Atomic uint32_t is_used;       /* its part was allocated */
 	_Atomic uint64_t n_keepers;     /* keepers this slot has had */
 	_Atomic uint64_t keeper_deaths; /* not asked for */
-	uint64_t reserved[5];
+	_Atomic uint64_t keeper_born;   /* starttime of proc_pid_stat(5) */
+	uint64_t reserved[4];
 };
 
 /*
@@ -218,7 +225,8 @@ struct ledger_head {
 	ledger_count_t datagram_messages, datagram_refused;
 	ledger_count_t empty_wakeups; /* woken to accept, nothing there */
 	ledger_count_t n_rests; /* times a listener rested, out of descriptors */
-	uint64_t reserved[4];
+	char program[24]; /* the version of its keeper's binary */
+	uint64_t reserved[1];
 
 	/* the service's own counters: totals less those of the row in hand,
 	   or totals before the datagram in hand */

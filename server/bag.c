@@ -6,10 +6,27 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "common/base.h"
+#include "common/log.h"
+#include "common/units.h"
+
+/* Names the memfd's descriptor, over an execve. */
+#define VARIABLE "GUICHETD_BAG"
+
+/* "bag", and the version of what is packed in it, by anybody. */
+#define MAGIC 0x62616701U
+
+struct mark {
+	uint32_t magic;
+	uint32_t kind; /* enum bag_kind */
+};
 
 int bag_open(struct bag *bag)
 {
@@ -20,9 +37,36 @@ int bag_open(struct bag *bag)
 void bag_unpack(struct bag *bag, int fd)
 {
 	*bag = (struct bag){ .fd = fd };
-	(void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* fails when it is none: */
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		bag->err = -errno;
+}
+
+void bag_mark(struct bag *bag, enum bag_kind kind)
+{
+	const struct mark mark = { MAGIC, kind };
+
+	bag_put(bag, &mark, sizeof(mark));
+}
+
+enum bag_kind bag_inherit(struct bag *bag)
+{
+	const char *name = getenv(VARIABLE);
+	uint64_t fd;
+	struct mark mark;
+
+	if (!name)
+		return BAG_NONE;
+	if (units_parse_number(name, 3, INT_MAX, &fd))
+		die(EXIT_USAGE, VARIABLE ": is for guichetd's own use");
+	(void)unsetenv(VARIABLE);
+	/* what stayed open was meant for us, not for programs that we start */
+	(void)close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
+	bag_unpack(bag, (int)fd);
+	bag_get(bag, &mark, sizeof(mark));
+	if (bag->err || mark.magic != MAGIC || mark.kind == BAG_NONE ||
+	    mark.kind >= BAG_KINDS)
+		die(EXIT_USAGE, VARIABLE ": is for guichetd's own use");
+	return mark.kind;
 }
 
 void bag_put(struct bag *bag, const void *data, size_t bytes)
@@ -73,7 +117,7 @@ int bag_get_fd(struct bag *bag)
 	bag_get(bag, &fd, sizeof(fd));
 	if (bag->err || fd < 0)
 		return -1;
-	if (set_cloexec(fd, FD_CLOEXEC) < 0)
+	if (fcntl(fd, F_GETFD) < 0)
 		bag->err = -EBADF;
 	return bag->err ? -1 : fd;
 }
@@ -90,11 +134,16 @@ static int keep_all(struct bag *bag, int flags)
 int bag_exec(struct bag *bag, int program_fd, char *const argv[])
 {
 	int err = bag->err ? bag->err : keep_all(bag, 0);
+	char number[12];
 
+	(void)snprintf(number, sizeof(number), "%d", bag->fd);
+	if (!err && setenv(VARIABLE, number, 1) < 0)
+		err = -errno;
 	if (!err) {
 		(void)fexecve(program_fd, argv, environ);
 		err = -errno;
 	}
+	(void)unsetenv(VARIABLE);
 	(void)keep_all(bag, FD_CLOEXEC); /* as far as it had come */
 	return err;
 }

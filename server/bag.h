@@ -11,6 +11,14 @@
 
 #include <stddef.h>
 
+/* Whose it is. */
+enum bag_kind {
+	BAG_NONE, /* this program was started by nobody of ours */
+	BAG_KEEPER,
+	BAG_MASTER,
+	BAG_KINDS
+};
+
 struct bag {
 	int fd;  /* of the memfd */
 	int err; /* of the first call that failed; 0: none */
@@ -21,8 +29,18 @@ struct bag {
 /* An empty one, to pack. Returns 0 or -errno. */
 int bag_open(struct bag *bag);
 
-/* The one that the former program packed, at its begin; takes @fd. */
+/* Begins one for a process of that kind. */
+void bag_mark(struct bag *bag, enum bag_kind kind);
+
+/* The one that was packed, from its begin; takes @fd. */
 void bag_unpack(struct bag *bag, int fd);
+
+/*
+ * At the begin of main(): the one that this program was given (it is named in
+ * the environment, and no longer after this), at what follows the mark.
+ * Ends the process when there is one that it cannot read.
+ */
+enum bag_kind bag_inherit(struct bag *bag);
 
 /* @bytes of @data; a descriptor (< 0: none), which stays open. */
 void bag_put(struct bag *bag, const void *data, size_t bytes);
@@ -32,8 +50,7 @@ void bag_put_fd(struct bag *bag, int fd);
 void bag_keep_fd(struct bag *bag, int fd);
 
 /*
- * What was put at this place. After an error: zeros, and -1. A descriptor is
- * made close-on-exec again.
+ * What was put at this place. After an error: zeros, and -1.
  */
 void bag_get(struct bag *bag, void *data, size_t bytes);
 int bag_get_fd(struct bag *bag);

@@ -2,19 +2,23 @@
 /*
  * control.h - what a master and a keeper say to each other
  *
- * Over a socket pair (SOCK_SEQPACKET), one for each slot. The keeper's end is
- * in the table it shares with its worker and nowhere else: when the master
- * reads the end of it, both are gone, whatever became of their pids. When the
- * keeper reads the end of it, the master is gone.
+ * Over a socket of messages (SOCK_SEQPACKET), one for each slot. The keeper's
+ * end is in the table it shares with its worker and nowhere else: when the
+ * master reads the end of it, both are gone, whatever became of their pids.
+ * When the keeper reads the end of it, the master is gone.
  *
- * What comes from below is gossip: the master looks at a report's type, and
- * takes nothing else from it but text for its log.
+ * What comes from below is gossip: the master looks at a message's kind, and
+ * takes nothing else from it but numbers for its log and its readout. Where it
+ * matters that the keeper said it, and not the worker that has the same
+ * socket, it looks at the sender's pid, which the kernel vouches for.
  */
 #ifndef GUICHET_CONTROL_H
 #define GUICHET_CONTROL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* What a slot is to do. */
 enum order {
@@ -27,33 +31,63 @@ enum order {
 	ORDERS
 };
 
-/* Master to keeper. */
-struct control_order {
-	uint32_t order; /* enum order */
-	uint32_t pad;
-	uint64_t deadline_mono_ns;
+enum control_kind {
+	/* master to keeper */
+	CONTROL_GO,    /* you are known: begin */
+	CONTROL_ORDER, /* value: enum order; number: deadline, monotonic ns */
+	CONTROL_RENEW, /* have your worker leave, and ask for the plan */
+	CONTROL_PLAN,  /* become that program: descriptors as in keeper.h */
+	CONTROL_ADOPT, /* I am your new master: who are you? */
+	/* keeper to master; SERVING is its worker's word */
+	CONTROL_SERVING,     /* the worker serves */
+	CONTROL_DIED,        /* it died; value: as waitpid(2) gives it */
+	CONTROL_BARE,        /* no worker lives: send the plan */
+	CONTROL_NOT_RENEWED, /* could not become it; value: errno */
+	CONTROL_LOAD,        /* value: busy, in 1/1000; number: open */
+	CONTROL_HELLO,       /* value: slot; number: enum order; its sockets */
+	/* either way */
+	CONTROL_DESCRIPTORS, /* more of them, for the message that follows */
+	CONTROL_KINDS
 };
 
-/* Keeper and worker to master. */
-enum report_type {
-	REPORT_SERVING, /* the worker serves */
-	REPORT_DIED,    /* it died; status as waitpid(2) gives it */
-	REPORT_TYPES
+struct control_message {
+	uint32_t kind; /* enum control_kind */
+	int32_t value;
+	uint64_t number;
 };
 
-struct control_report {
-	uint32_t type; /* enum report_type */
-	int32_t status;
+/* Descriptors that one message can carry (SCM_MAX_FD is 253). */
+#define CONTROL_FDS_MAX 200U
+
+/* What was received. */
+struct control_received {
+	struct control_message message;
+	pid_t sender; /* 0: unknown, see control_ask_sender() */
+	int fd[CONTROL_FDS_MAX];
+	size_t n_fds; /* the receiver's to close */
 };
 
-/* Never blocks; a report that the master has no room for is dropped. */
-void control_report(int fd, enum report_type type, int status);
+/* Both ends of a new one, CLOEXEC. Returns 0 or -errno. */
+int control_open(int *master_end, int *keeper_end);
 
-/* Returns 1 and the report, 0 when there is none, -1 at the end. */
-int control_read_report(int fd, struct control_report *report);
+/* From now on the kernel tells who sends what is received at @fd. */
+void control_ask_sender(int fd);
 
-/* The same for the other direction. */
-bool control_send_order(int fd, uint32_t order, uint64_t deadline_mono_ns);
-int control_read_order(int fd, struct control_order *order);
+/*
+ * Sends, with @n_fds descriptors, as many messages as that takes. Never
+ * blocks. Returns 0, or -errno: -EAGAIN when the other end is far behind.
+ */
+int control_send(int fd, const struct control_message *message, const int *fds,
+		 size_t n_fds);
+
+/* The same without descriptors, and with nobody to tell of a failure. */
+void control_say(int fd, enum control_kind kind, int32_t value,
+		 uint64_t number);
+
+/* Returns 1 and what was received, 0 when there is nothing, -1 at the end. */
+int control_receive(int fd, struct control_received *received);
+
+/* Closes the descriptors that came along. */
+void control_drop_fds(struct control_received *received);
 
 #endif

@@ -30,20 +30,35 @@ int guard_find_user(const char *name, struct guard_user *user)
 	return 0;
 }
 
+/* What it holds is not for others of that uid to look at. */
+static int become_private(void)
+{
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+/* A program that became another one has dropped them before. */
+static bool is_already(const struct guard_user *user)
+{
+	uid_t real, effective, saved;
+
+	return getresuid(&real, &effective, &saved) == 0 && user->uid != 0 &&
+	       real == user->uid && effective == user->uid &&
+	       saved == user->uid;
+}
+
 int guard_drop(const struct guard_user *user)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	if (!user->is_set)
 		return 0;
+	if (is_already(user))
+		return become_private();
 	if (initgroups(user->name, user->gid) < 0 ||
 	    setresgid(user->gid, user->gid, user->gid) < 0 ||
 	    setresuid(user->uid, user->uid, user->uid) < 0)
 		return -errno;
-	/* what it holds is not for others of that uid to look at */
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return -errno;
-	return 0;
+	return become_private();
 }
 
 void guard_die_with(pid_t parent)

@@ -27,8 +27,8 @@ int guard_find_user(const char *name, struct guard_user *user);
 int guard_drop(const struct guard_user *user);
 
 /*
- * For a keeper and for a worker, after guard_drop(), for a change of uid
- * would undo it: dies with its parent @parent, at once and without asking
+ * For a worker, after guard_drop(), for a change of uid would undo it: dies
+ * with its parent @parent, at once and without asking
  * (PR_SET_PDEATHSIG). Ends the process if the parent is gone already.
  */
 void guard_die_with(pid_t parent);

@@ -5,13 +5,12 @@
 #include "server/keeper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,20 +20,24 @@
 #include "common/log.h"
 #include "server/backoff.h"
 #include "server/control.h"
-#include "server/fds.h"
+#include "server/load.h"
 #include "server/loop.h"
-#include "server/runner.h"
-#include "server/service_table.h"
+#include "server/post.h"
+#include "server/recycling.h"
+#include "server/rendezvous.h"
 #include "server/title.h"
-#include "server/worker.h"
 
 /* Deaths from outside before a worker served: so many are bad luck. */
 #define UNLUCKY_MAX 4
 
+/* How long one who comes to the rendezvous may take to say what he wants. */
+#define SUITOR_NS NS_PER_S
+
+/* How often the master hears how busy the worker is. */
+#define LOAD_EACH_NS (100 * NS_PER_MS)
+
 struct keeper {
-	const struct keeper_plan *plan;
-	struct post post;
-	struct runner runner;
+	struct posting p;
 	int signal_fd;
 
 	pid_t worker;    /* 0: none lives */
@@ -42,105 +45,39 @@ struct keeper {
 	bool was_shot;
 	uint64_t born_ns;
 	uint64_t clone_at_ns; /* when the next one is due */
-	enum legacy legacy;   /* for the next one */
-	struct backoff backoff;
-	unsigned n_unlucky;
-	uint32_t fault_row; /* in hand when the last one died by its fault */
+	struct recycling recycling;
+	struct load load;
+	uint64_t load_at_ns;
 
-	enum order order;
-	bool are_listeners_closed;
+	/* what goes over to the program that this one becomes */
+	struct past {
+		enum legacy legacy; /* for the next worker */
+		struct backoff backoff;
+		unsigned n_unlucky;
+		uint32_t fault_row; /* in hand when the last one died by its
+				       own fault */
+		enum order order;
+		bool are_listeners_closed;
+	} past;
+
+	/* renewal: the worker is to leave, and then we ask for the plan */
+	bool is_renewing;
+	int *plan_fd;
+	size_t n_plan_fds;
+
+	/* without a master */
+	bool is_orphan;
+	uint64_t drain_at_ns;
+	int suitor_fd; /* who came to the rendezvous; -1: nobody */
+	uint64_t suitor_until_ns;
 };
 
 /* ---- preparing ---- */
 
-_Noreturn static void fail(const struct keeper_plan *plan, const char *what,
-			   int err)
+_Noreturn static void fail(const struct keeper *k, const char *what, int err)
 {
-	log_error("keeper %u: %s: %s", plan->slot, what, strerror(-err));
+	log_error("keeper %u: %s: %s", k->p.memory.slot, what, strerror(-err));
 	_exit(EXIT_FAILED);
-}
-
-static size_t largest_copy(const struct config *config)
-{
-	size_t bytes = 0;
-
-	for (size_t i = 0; i < config->n_listeners; i++)
-		bytes = max_u64(bytes, service_copy_bytes(
-					       config->listeners[i].service));
-	return bytes;
-}
-
-/* Closes what the master has and a keeper has no business with. */
-static void keep_only_ours(const struct keeper_plan *plan, int n_fds)
-{
-	uint8_t *is_kept = calloc((size_t)n_fds, 1);
-
-	if (!is_kept)
-		fail(plan, "no memory", -ENOMEM);
-	is_kept[STDIN_FILENO] = 1;
-	is_kept[STDOUT_FILENO] = 1;
-	is_kept[STDERR_FILENO] = 1;
-	is_kept[plan->control_fd] = 1;
-	is_kept[plan->segment->fd] = 1;
-	for (size_t i = 0; i < plan->n_listeners; i++)
-		is_kept[plan->listeners[i].fd] = 1;
-	fds_close_others(is_kept, n_fds);
-	free(is_kept);
-}
-
-static int n_fds_wanted(const struct keeper_plan *plan)
-{
-	return (int)(plan->config->worker_connections + plan->n_listeners) +
-	       KEEPER_SPARE_FDS + runner_n_fds(plan->config);
-}
-
-/*
- * What a former keeper's vault knew of the step in hand is lost with it; so
- * totals stay what they are.
- */
-static void forget_step(struct post *post, uint32_t n_rows)
-{
-	struct ledger_head *head = post->part.head;
-	uint32_t row = ledger_get(head->turn_row);
-	uint32_t listener = 0;
-
-	ledger_set(head->datagram_listener, 0);
-	if (row && row <= n_rows)
-		listener = post->part.rows[row - 1].listener;
-	if (!listener || listener > post->n_listeners)
-		return;
-	for (size_t i = 0; i < LEDGER_OWN_COUNTERS; i++)
-		ledger_set(head->base_own[i],
-			   ledger_get(post->part.totals[listener].own[i]));
-}
-
-static void map_memory(struct keeper *k)
-{
-	const struct keeper_plan *plan = k->plan;
-	const struct segment *segment = plan->segment;
-	struct post *post = &k->post;
-	int err =
-		part_map(segment->fd, &segment->shape, plan->slot, &post->part);
-
-	if (!err)
-		err = ledger_view_open(segment->path, &segment->shape,
-				       &post->view);
-	if (!err)
-		err = vault_create(&post->vault,
-				   plan->config->worker_connections,
-				   largest_copy(plan->config));
-	if (err)
-		fail(plan, "cannot map its memory", err);
-	forget_step(post, segment->shape.n_rows);
-	post->order = mmap(NULL, sizeof(*post->order), PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (post->order == MAP_FAILED)
-		fail(plan, "cannot map its orders", -errno);
-	/* the last descriptor through which the ledger could be written */
-	close(segment->fd);
-	if (!ledger_get(post->part.head->next_id))
-		ledger_set(post->part.head->next_id,
-			   LEDGER_MAX_SLOTS + plan->slot);
 }
 
 static void open_signals(struct keeper *k)
@@ -153,55 +90,99 @@ static void open_signals(struct keeper *k)
 	(void)sigprocmask(SIG_BLOCK, &chld, NULL);
 	k->signal_fd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (k->signal_fd < 0)
-		fail(k->plan, "cannot wait for its worker", -errno);
+		fail(k, "cannot wait for its worker", -errno);
 }
 
-/* From here on the table has its full size, and these are the keeper's. */
-static void settle_fds(struct keeper *k)
+/*
+ * A rehearsal's worker takes over, finds nothing, and is told to stop; and it
+ * never watches the listeners, for it must not take anybody's place there.
+ */
+static void rehearse(struct keeper *k)
 {
-	struct post *post = &k->post;
-	int err = runner_open(&k->runner, post);
-	int n;
+	struct order_page *page = k->p.post.order;
 
-	if (err)
-		fail(k->plan, "cannot prepare to run programs", err);
-	n = fds_grow(n_fds_wanted(k->plan));
-	if (n < 0)
-		fail(k->plan, "cannot have the descriptors it needs", n);
-	post->order_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (post->order_fd < 0)
-		fail(k->plan, "cannot give orders", -errno);
-	post->n_fds = n;
-	post->is_base = malloc((size_t)n);
-	if (!post->is_base)
-		fail(k->plan, "no memory", -ENOMEM);
-	fds_find_open(post->is_base, n);
-	k->runner.voices.is_base = post->is_base;
-	k->runner.voices.n_fds = n;
+	k->past.order = ORDER_STOP;
+	ledger_set(page->is_deaf, 1);
+	ledger_set(page->order, ORDER_STOP);
 }
 
-static void prepare(struct keeper *k, const struct keeper_plan *plan)
+static void prepare(struct keeper *k, struct bag *bag)
 {
+	*k = (struct keeper){ .suitor_fd = -1 };
+	post_unpack(&k->p, bag);
+	bag_get(bag, &k->past, sizeof(k->past));
+	title_set("keeper %u, %s", k->p.memory.slot, GUICHET_VERSION);
+	open_signals(k);
+	post_prepare(&k->p, bag);
+	bag_close(bag);
+	if (k->p.memory.is_rehearsal)
+		rehearse(k);
+}
+
+/* Nothing of the master's is done here but this: it was known to be born. */
+static void wait_for_go(int control_fd)
+{
+	struct pollfd go = { .fd = control_fd, .events = POLLIN };
+	struct control_received received;
+	int got;
+
+	do
+		(void)poll(&go, 1, -1);
+	while (!(got = control_receive(control_fd, &received)));
+	if (got < 0 || received.message.kind != CONTROL_GO)
+		_exit(EXIT_FAILED); /* the master is gone */
+}
+
+/* Room for a title, whatever the environment's size: see title.c. */
+#define KEEPER_TITLE "guichetd: keeper, beginning                             "
+
+static int become(const struct keeper_plan *plan, struct bag *bag)
+{
+	char title[] = KEEPER_TITLE;
+	char *const argv[] = { title, NULL };
+
+	return bag_exec(bag, plan->fd[PLAN_PROGRAM], argv);
+}
+
+static void pack(const struct keeper_plan *plan, const struct post_memory *memory,
+		 const struct past *past, int control_fd, int vault_fd,
+		 struct bag *bag)
+{
+	const struct post_fds fds = {
+		.control = control_fd,
+		.rendezvous = plan->fd[PLAN_RENDEZVOUS],
+		.config = plan->fd[PLAN_CONFIG],
+		.ledger = plan->fd[PLAN_LEDGER],
+		.view = plan->fd[PLAN_VIEW],
+		.vault = vault_fd,
+	};
+
+	bag_mark(bag, BAG_KEEPER);
+	post_pack(memory, &fds, plan->fd + PLAN_SOCKETS,
+		  plan->n_fds - PLAN_SOCKETS, bag);
+	bag_put(bag, past, sizeof(*past));
+}
+
+_Noreturn void keeper_begin(const struct keeper_plan *plan,
+			    const struct keeper_birth *birth)
+{
+	const struct post_memory memory = {
+		.slot = birth->slot,
+		.is_rehearsal = birth->is_rehearsal,
+		.user = birth->user,
+	};
+	const struct past past = { .legacy = LEGACY_NONE };
+	struct bag bag;
 	int err;
 
-	*k = (struct keeper){ .plan = plan };
-	k->post = (struct post){
-		.slot = plan->slot,
-		.keeper = getpid(),
-		.config = plan->config,
-		.listeners = plan->listeners,
-		.n_listeners = plan->n_listeners,
-		.control_fd = plan->control_fd,
-	};
-	title_set("keeper %u", plan->slot);
-	keep_only_ours(plan, n_fds_wanted(plan));
-	map_memory(k);
-	err = guard_drop(plan->user);
-	if (err)
-		fail(plan, "cannot become its user", err);
-	guard_die_with(plan->master);
-	open_signals(k);
-	settle_fds(k);
+	wait_for_go(birth->control_fd);
+	err = bag_open(&bag);
+	if (!err) {
+		pack(plan, &memory, &past, birth->control_fd, -1, &bag);
+		err = become(plan, &bag);
+	}
+	log_error("keeper %u: cannot begin: %s", birth->slot, strerror(-err));
+	_exit(EXIT_FAILED);
 }
 
 /* ---- cloning ---- */
@@ -218,22 +199,26 @@ static pid_t clone_sharing_fds(void)
 
 static void clone_worker(struct keeper *k)
 {
-	struct ledger_head *head = k->post.part.head;
+	struct ledger_head *head = k->p.post.part.head;
 
 	ledger_set(head->state, WORKER_STARTING);
 	ledger_add(head->generation, 1);
 	k->born_ns = clock_mono_ns();
 	ledger_set(head->heartbeat_mono_ns, k->born_ns);
+	ledger_set(k->p.post.order->is_to_leave, 0);
+	recycling_begin(&k->recycling, &k->p.config, &k->p.post.part,
+			k->born_ns);
 	k->worker = clone_sharing_fds();
 	if (k->worker == 0)
-		loop_run(&k->post, k->legacy);
+		loop_run(&k->p.post, k->past.legacy);
+	load_begin(&k->load, k->worker, k->born_ns);
 	if (k->worker > 0)
 		return;
-	log_error("keeper %u: cannot clone a worker: %s", k->post.slot,
+	log_error("keeper %u: cannot clone a worker: %s", k->p.post.slot,
 		  strerror(errno));
 	k->worker = 0;
 	ledger_set(head->state, WORKER_BACKOFF);
-	k->clone_at_ns = k->born_ns + backoff_strike(&k->backoff, 0);
+	k->clone_at_ns = k->born_ns + backoff_strike(&k->past.backoff, 0);
 }
 
 /* ---- deaths ---- */
@@ -248,11 +233,11 @@ static bool is_fault_signal(int sig)
 /* By whose doing it died. A worker that leaves unasked has called exit(). */
 static enum legacy judge(struct keeper *k, int status)
 {
-	uint32_t row = ledger_get(k->post.part.head->turn_row);
+	uint32_t row = ledger_get(k->p.post.part.head->turn_row);
 	bool is_fault = WIFEXITED(status) || is_fault_signal(WTERMSIG(status));
-	uint32_t last_row = k->fault_row;
+	uint32_t last_row = k->past.fault_row;
 
-	k->fault_row = is_fault ? row : 0;
+	k->past.fault_row = is_fault ? row : 0;
 	if (k->was_shot)
 		return LEGACY_HUNG;
 	if (!is_fault)
@@ -277,15 +262,15 @@ static uint64_t delay_after(struct keeper *k, bool has_served)
 {
 	uint64_t lived_ns = clock_mono_ns() - k->born_ns;
 
-	if (k->legacy == LEGACY_KILLED && has_served) {
-		k->n_unlucky = 0;
+	if (k->past.legacy == LEGACY_KILLED && has_served) {
+		k->past.n_unlucky = 0;
 		return 0;
 	}
-	if (k->legacy == LEGACY_KILLED && k->n_unlucky++ < UNLUCKY_MAX)
+	if (k->past.legacy == LEGACY_KILLED && k->past.n_unlucky++ < UNLUCKY_MAX)
 		return 0;
-	if (k->legacy != LEGACY_KILLED && is_handler_in_hand(k->post.part.head))
+	if (k->past.legacy != LEGACY_KILLED && is_handler_in_hand(k->p.post.part.head))
 		return 0;
-	return backoff_strike(&k->backoff, lived_ns);
+	return backoff_strike(&k->past.backoff, lived_ns);
 }
 
 static void describe(int status, bool was_shot, char *text, size_t bytes)
@@ -306,14 +291,14 @@ static void describe(int status, bool was_shot, char *text, size_t bytes)
 
 _Noreturn static void leave(struct keeper *k)
 {
-	ledger_set(k->post.part.head->state, WORKER_ABSENT);
-	runner_kill_all(&k->runner, SIGTERM);
+	ledger_set(k->p.post.part.head->state, WORKER_ABSENT);
+	runner_kill_all(&k->p.runner, SIGTERM);
 	_exit(EXIT_DONE);
 }
 
 static void note_death(struct keeper *k, int status)
 {
-	struct ledger_head *head = k->post.part.head;
+	struct ledger_head *head = k->p.post.part.head;
 	uint32_t state = ledger_get(head->state);
 	bool has_served = state == WORKER_SERVING || state == WORKER_DRAINING;
 	uint64_t delay_ns;
@@ -322,31 +307,49 @@ static void note_death(struct keeper *k, int status)
 	describe(status, k->was_shot, text, sizeof(text));
 	log_warning("worker %u (pid %d): %s; %u connections wait for a "
 		    "successor",
-		    k->post.slot, (int)k->worker, text,
+		    k->p.post.slot, (int)k->worker, text,
 		    ledger_get(head->n_open));
 	ledger_add(head->deaths, 1);
-	control_report(k->post.control_fd, REPORT_DIED, status);
-	k->legacy = judge(k, status);
+	control_say(k->p.post.control_fd, CONTROL_DIED, status, 0);
+	k->past.legacy = judge(k, status);
 	delay_ns = delay_after(k, has_served);
 	if (delay_ns)
 		ledger_set(head->state, WORKER_BACKOFF);
 	k->clone_at_ns = clock_mono_ns() + delay_ns;
 }
 
+static bool has_left(const struct keeper *k, int status)
+{
+	return WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_LEFT &&
+	       ledger_get(k->p.post.order->is_to_leave);
+}
+
+static bool has_done(const struct keeper *k, int status)
+{
+	return WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_DONE &&
+	       k->past.order != ORDER_SERVE;
+}
+
 static void reap(struct keeper *k, int status)
 {
-	struct ledger_head *head = k->post.part.head;
-	bool as_ordered = WIFEXITED(status) &&
-			  WEXITSTATUS(status) == WORKER_EXIT_DONE &&
-			  k->order != ORDER_SERVE;
+	struct ledger_head *head = k->p.post.part.head;
 
 	ledger_set(head->pid, 0);
-	if (as_ordered)
+	if (has_done(k, status))
 		leave(k);
-	note_death(k, status);
+	if (has_left(k, status)) {
+		k->past.legacy = LEGACY_LEFT;
+		k->clone_at_ns = 0;
+	} else {
+		note_death(k, status);
+	}
+	if (k->p.memory.is_rehearsal)
+		_exit(EXIT_FAILED); /* what it died of was said */
 	k->worker = 0;
 	k->was_shot = false;
 	k->is_stopped = false;
+	if (k->is_renewing)
+		control_say(k->p.post.control_fd, CONTROL_BARE, 0, 0);
 }
 
 static void on_worker(struct keeper *k, int status)
@@ -370,11 +373,174 @@ static void on_child(struct keeper *k)
 		if (pid == k->worker)
 			on_worker(k, status);
 		else if (!WIFSTOPPED(status) && !WIFCONTINUED(status))
-			runner_reap(&k->runner, pid, status);
+			runner_reap(&k->p.runner, pid, status);
 	}
 }
 
-/* ---- orders and the watchdog ---- */
+/* ---- orders ---- */
+
+static void poke_worker(struct keeper *k)
+{
+	uint64_t one = 1;
+
+	(void)!write(k->p.post.order_fd, &one, sizeof(one)); /* it has one */
+}
+
+static void give_order(struct keeper *k, enum order order, uint64_t deadline_ns)
+{
+	struct order_page *page = k->p.post.order;
+
+	k->past.order = order;
+	ledger_set(page->deadline_mono_ns, deadline_ns);
+	/* release: pairs with the worker's acquire in obey() */
+	atomic_store_explicit(&page->order, order, memory_order_release);
+	poke_worker(k);
+	if (!k->worker && !k->is_renewing)
+		k->clone_at_ns = 0; /* only a worker can end connections */
+}
+
+/* Between two turns, so that a successor finds nothing half done. */
+static void ask_to_leave(struct keeper *k)
+{
+	ledger_set(k->p.post.order->is_to_leave, 1);
+	poke_worker(k);
+}
+
+static void on_order(struct keeper *k, const struct control_received *received)
+{
+	uint32_t order = (uint32_t)received->message.value;
+
+	if (order < ORDERS)
+		give_order(k, (enum order)order, received->message.number);
+}
+
+/* ---- renewal ---- */
+
+static void on_renew(struct keeper *k, const struct control_received *received)
+{
+	(void)received;
+	k->is_renewing = true;
+	if (k->worker)
+		ask_to_leave(k);
+	else
+		control_say(k->p.post.control_fd, CONTROL_BARE, 0, 0);
+}
+
+/* All stays as it was: a worker goes on with what there is. */
+static void give_renewal_up(struct keeper *k)
+{
+	for (size_t i = 0; i < k->n_plan_fds; i++)
+		close(k->plan_fd[i]);
+	free(k->plan_fd);
+	k->plan_fd = NULL;
+	k->n_plan_fds = 0;
+	k->is_renewing = false;
+	k->clone_at_ns = 0;
+}
+
+static bool add_plan_fds(struct keeper *k, struct control_received *received)
+{
+	size_t n = k->n_plan_fds + received->n_fds;
+	int *more = reallocarray(k->plan_fd, n + 1, sizeof(*more));
+
+	if (!more) {
+		control_drop_fds(received);
+		return false;
+	}
+	memcpy(more + k->n_plan_fds, received->fd,
+	       received->n_fds * sizeof(*more));
+	k->plan_fd = more;
+	k->n_plan_fds = n;
+	return true;
+}
+
+/*
+ * Every connection stays open; what else we opened ourselves is closed by the
+ * execve, but for what is packed.
+ */
+static void keep_connections(struct keeper *k, struct bag *bag)
+{
+	const struct post *post = &k->p.post;
+
+	for (int fd = 0; fd < post->n_fds; fd++)
+		if (!post->is_base[fd] && fcntl(fd, F_GETFD) >= 0)
+			bag_keep_fd(bag, fd);
+}
+
+static void set_base(struct keeper *k, int fd, bool is_base)
+{
+	if (fd >= 0 && fd < k->p.post.n_fds)
+		k->p.post.is_base[fd] = is_base;
+}
+
+/* They are no connections, though there are such numbers. */
+static void set_plan_base(struct keeper *k, int bag_fd, bool is_base)
+{
+	set_base(k, bag_fd, is_base);
+	for (size_t i = 0; i < k->n_plan_fds; i++)
+		set_base(k, k->plan_fd[i], is_base);
+}
+
+static int renew(struct keeper *k, const struct keeper_plan *plan)
+{
+	struct bag bag;
+	int err = bag_open(&bag);
+
+	if (err)
+		return err;
+	k->p.memory.is_renewed = 1;
+	set_plan_base(k, bag.fd, true);
+	pack(plan, &k->p.memory, &k->past, k->p.post.control_fd,
+	     k->p.post.vault.fd, &bag);
+	runner_pack(&k->p.runner, &bag);
+	keep_connections(k, &bag);
+	err = become(plan, &bag);
+	set_plan_base(k, bag.fd, false);
+	bag_close(&bag);
+	return err;
+}
+
+static void on_plan(struct keeper *k, const struct control_received *received)
+{
+	struct keeper_plan plan = { k->plan_fd, k->n_plan_fds };
+	int err = -EPROTO;
+
+	(void)received;
+	if (k->is_renewing && !k->worker && plan.n_fds >= PLAN_SOCKETS)
+		err = renew(k, &plan); /* does not return when it could */
+	log_error("keeper %u: cannot be renewed: %s", k->p.post.slot,
+		  strerror(-err));
+	give_renewal_up(k);
+	control_say(k->p.post.control_fd, CONTROL_NOT_RENEWED, -err, 0);
+}
+
+static void on_nothing(struct keeper *k,
+		       const struct control_received *received)
+{
+	(void)k, (void)received;
+}
+
+/* ---- the master ---- */
+
+static void hear(struct keeper *k, struct control_received *received)
+{
+	static void (*const on_message[CONTROL_KINDS])(
+		struct keeper *, const struct control_received *) = {
+		[CONTROL_ORDER] = on_order,
+		[CONTROL_RENEW] = on_renew,
+		[CONTROL_PLAN] = on_plan,
+		[CONTROL_DESCRIPTORS] = on_nothing,
+	};
+	uint32_t kind = received->message.kind;
+
+	if (kind >= CONTROL_KINDS || !on_message[kind]) {
+		control_drop_fds(received);
+		return;
+	}
+	if (received->n_fds && !add_plan_fds(k, received))
+		return;
+	on_message[kind](k, received);
+}
 
 _Noreturn static void end_all(struct keeper *k)
 {
@@ -383,37 +549,123 @@ _Noreturn static void end_all(struct keeper *k)
 	_exit(EXIT_FAILED);
 }
 
-static void give_order(struct keeper *k, const struct control_order *order)
+/* It is gone. We serve on, and wait for another one. */
+static void become_orphan(struct keeper *k)
 {
-	struct order_page *page = k->post.order;
-	uint64_t one = 1;
-
-	if (order->order >= ORDERS)
-		return;
-	k->order = (enum order)order->order;
-	ledger_set(page->deadline_mono_ns, order->deadline_mono_ns);
-	/* release: pairs with the worker's acquire in obey() */
-	atomic_store_explicit(&page->order, order->order, memory_order_release);
-	(void)!write(k->post.order_fd, &one, sizeof(one)); /* it has one */
-	if (!k->worker)
-		k->clone_at_ns = 0; /* only a worker can end connections */
+	if (k->p.memory.is_rehearsal)
+		end_all(k);
+	log_warning("keeper %u: the master is gone; serving on", k->p.post.slot);
+	k->is_orphan = true;
+	k->drain_at_ns = clock_mono_ns() + k->p.config.orphan_timeout_ns;
+	if (k->is_renewing)
+		give_renewal_up(k);
 }
 
 static void on_control(struct keeper *k)
 {
-	struct control_order order;
+	struct control_received received;
 	int got;
 
-	while ((got = control_read_order(k->post.control_fd, &order)) > 0)
-		give_order(k, &order);
+	while ((got = control_receive(k->p.post.control_fd, &received)) > 0)
+		hear(k, &received);
 	if (got < 0)
-		end_all(k); /* the master is gone */
+		become_orphan(k);
 }
+
+/*
+ * Only while a worker serves, or none lives: one that takes over closes every
+ * descriptor that it does not know.
+ */
+static bool may_open(const struct keeper *k)
+{
+	uint32_t state = ledger_get(k->p.post.part.head->state);
+
+	return !k->worker || state == WORKER_SERVING ||
+	       state == WORKER_DRAINING;
+}
+
+static void drop_suitor(struct keeper *k)
+{
+	set_base(k, k->suitor_fd, false);
+	close(k->suitor_fd);
+	k->suitor_fd = -1;
+}
+
+static void on_rendezvous(struct keeper *k)
+{
+	if (!may_open(k))
+		return;
+	k->suitor_fd = rendezvous_accept(k->p.fds.rendezvous);
+	if (k->suitor_fd < 0)
+		return;
+	set_base(k, k->suitor_fd, true);
+	k->suitor_until_ns = clock_mono_ns() + SUITOR_NS;
+}
+
+static int greet_master(struct keeper *k)
+{
+	const struct control_message hello = {
+		.kind = CONTROL_HELLO,
+		.value = (int32_t)k->p.post.slot,
+		.number = k->past.order,
+	};
+	int fds[LEDGER_MAX_LISTENERS];
+	size_t n = 0;
+
+	fds[n++] = k->p.fds.rendezvous;
+	for (size_t i = 0; i < k->p.post.n_listeners; i++)
+		if (!k->past.are_listeners_closed &&
+		    listener_accepts(&k->p.listeners[i]))
+			fds[n++] = k->p.listeners[i].fd;
+	return control_send(k->suitor_fd, &hello, fds, n);
+}
+
+/* Under the number that the worker knows, too. */
+static void accept_master(struct keeper *k)
+{
+	if (greet_master(k) == 0 &&
+	    dup3(k->suitor_fd, k->p.post.control_fd, O_CLOEXEC) >= 0) {
+		k->is_orphan = false;
+		log_notice("keeper %u: has a new master", k->p.post.slot);
+	}
+	drop_suitor(k);
+}
+
+static void on_suitor(struct keeper *k)
+{
+	struct control_received received;
+	int got = control_receive(k->suitor_fd, &received);
+
+	if (!got)
+		return;
+	if (got > 0)
+		control_drop_fds(&received);
+	if (got > 0 && received.message.kind == CONTROL_ADOPT)
+		accept_master(k);
+	else
+		drop_suitor(k);
+}
+
+static void look_at_orphan(struct keeper *k, uint64_t now_ns)
+{
+	if (k->suitor_fd >= 0 && now_ns >= k->suitor_until_ns)
+		drop_suitor(k);
+	if (!k->is_orphan || now_ns < k->drain_at_ns)
+		return;
+	k->drain_at_ns = UINT64_MAX;
+	if (k->past.order == ORDER_DRAIN || k->past.order == ORDER_STOP)
+		return;
+	log_warning("keeper %u: no new master has come; draining",
+		    k->p.post.slot);
+	give_order(k, ORDER_DRAIN, now_ns + k->p.config.drain_timeout_ns);
+}
+
+/* ---- the worker's health ---- */
 
 static void watch_heartbeat(struct keeper *k, uint64_t now_ns)
 {
-	uint64_t limit_ns = k->plan->config->hang_timeout_ns;
-	uint64_t beat_ns = ledger_get(k->post.part.head->heartbeat_mono_ns);
+	uint64_t limit_ns = k->p.config.hang_timeout_ns;
+	uint64_t beat_ns = ledger_get(k->p.post.part.head->heartbeat_mono_ns);
 
 	if (!k->worker || k->is_stopped || k->was_shot)
 		return;
@@ -423,73 +675,130 @@ static void watch_heartbeat(struct keeper *k, uint64_t now_ns)
 	(void)kill(k->worker, SIGKILL);
 }
 
+/* Old, large or long in use: a successor costs its connections nothing. */
+static void recycle(struct keeper *k, uint64_t now_ns)
+{
+	if (!k->worker || k->is_renewing || k->past.order == ORDER_STOP ||
+	    !recycling_is_due(&k->recycling, &k->p.config, &k->p.post.part,
+			      k->worker, now_ns))
+		return;
+	log_info("worker %u (pid %d): is replaced: %s", k->p.post.slot,
+		 (int)k->worker, k->recycling.why);
+	ask_to_leave(k);
+}
+
+static void tell_load(struct keeper *k, uint64_t now_ns)
+{
+	const struct ledger_head *head = k->p.post.part.head;
+	uint32_t busy = 0;
+
+	if (k->is_orphan || now_ns < k->load_at_ns)
+		return;
+	k->load_at_ns = now_ns + LOAD_EACH_NS;
+	if (k->worker)
+		busy = load_measure(&k->load, now_ns);
+	control_say(k->p.post.control_fd, CONTROL_LOAD, (int32_t)busy,
+		    ledger_get(head->n_open));
+}
+
 /*
  * Once the worker has taken what waited, nobody will take more: a client that
  * comes now is refused at once, when every table has closed the listeners.
  */
 static void close_listeners(struct keeper *k)
 {
-	if (k->are_listeners_closed || !ledger_get(k->post.order->is_deaf))
+	if (k->past.are_listeners_closed || !ledger_get(k->p.post.order->is_deaf))
 		return;
-	k->are_listeners_closed = true;
-	for (size_t i = 0; i < k->post.n_listeners; i++) {
-		close(k->post.listeners[i].fd);
-		k->post.is_base[k->post.listeners[i].fd] = 0;
+	k->past.are_listeners_closed = true;
+	for (size_t i = 0; i < k->p.post.n_listeners; i++) {
+		if (k->p.listeners[i].fd < 0)
+			continue;
+		close(k->p.listeners[i].fd);
+		set_base(k, k->p.listeners[i].fd, false);
 	}
 }
 
 /* ---- the loop ---- */
 
+static uint64_t until(uint64_t at_ns, uint64_t now_ns)
+{
+	return at_ns > now_ns ? at_ns - now_ns : 0;
+}
+
 static int timeout_ms(const struct keeper *k, uint64_t now_ns)
 {
-	uint64_t wait_ns = k->plan->config->hang_timeout_ns / 4;
+	uint64_t wait_ns = k->p.config.hang_timeout_ns / 4;
 
 	wait_ns = min_u64(wait_ns, NS_PER_S);
-	wait_ns = min_u64(wait_ns, waiters_wait_ns(&k->runner.waiters, now_ns));
-	if (!k->worker)
-		wait_ns = k->clone_at_ns > now_ns ? k->clone_at_ns - now_ns : 0;
-	else if (k->order == ORDER_DRAIN && !k->are_listeners_closed)
+	wait_ns = min_u64(wait_ns,
+			  waiters_wait_ns(&k->p.runner.waiters, now_ns));
+	if (!k->worker && !k->is_renewing)
+		wait_ns = until(k->clone_at_ns, now_ns);
+	else if (k->past.order == ORDER_DRAIN && !k->past.are_listeners_closed)
 		wait_ns = 5 * NS_PER_MS;
+	if (k->is_orphan)
+		wait_ns = min_u64(wait_ns, may_open(k) ? 100 * NS_PER_MS :
+							 5 * NS_PER_MS);
+	else
+		wait_ns = min_u64(wait_ns, until(k->load_at_ns, now_ns));
 	return (int)((wait_ns + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+static void look_at_time(struct keeper *k)
+{
+	uint64_t now_ns = clock_mono_ns();
+
+	watch_heartbeat(k, now_ns);
+	recycle(k, now_ns);
+	tell_load(k, now_ns);
+	look_at_orphan(k, now_ns);
+	waiters_rearm(&k->p.runner.waiters, now_ns);
+	close_listeners(k);
+	if (!k->worker && !k->is_renewing && now_ns >= k->clone_at_ns)
+		clone_worker(k);
 }
 
 static void turn_loop(struct keeper *k)
 {
+	bool is_courted = k->is_orphan && k->suitor_fd < 0 && may_open(k);
+	/* those that are -1 are not looked at */
 	struct pollfd fds[] = {
 		{ .fd = k->signal_fd, .events = POLLIN },
-		{ .fd = k->post.control_fd, .events = POLLIN },
-		{ .fd = k->post.starting_fd, .events = POLLIN },
-		/* < 0, and not looked at, without programs */
-		{ .fd = k->runner.voices.epoll_fd, .events = POLLIN },
-		{ .fd = k->runner.waiters.epoll_fd, .events = POLLIN },
+		{ .fd = k->is_orphan ? -1 : k->p.post.control_fd,
+		  .events = POLLIN },
+		{ .fd = k->p.post.starting_fd, .events = POLLIN },
+		{ .fd = k->p.runner.voices.epoll_fd, .events = POLLIN },
+		{ .fd = k->p.runner.waiters.epoll_fd, .events = POLLIN },
+		{ .fd = is_courted ? k->p.fds.rendezvous : -1,
+		  .events = POLLIN },
+		{ .fd = k->suitor_fd, .events = POLLIN },
 	};
-	uint64_t now_ns = clock_mono_ns();
 
-	if (poll(fds, ARRAY_LEN(fds), timeout_ms(k, now_ns)) < 0)
+	if (poll(fds, ARRAY_LEN(fds), timeout_ms(k, clock_mono_ns())) < 0)
 		return;
 	if (fds[0].revents)
 		on_child(k);
 	if (fds[1].revents)
 		on_control(k);
 	if (fds[2].revents)
-		runner_look(&k->runner);
+		runner_look(&k->p.runner);
 	if (fds[3].revents)
-		voices_listen(&k->runner.voices);
+		voices_listen(&k->p.runner.voices);
 	if (fds[4].revents)
-		runner_look_at_waiters(&k->runner, k->order == ORDER_SERVE);
-	now_ns = clock_mono_ns();
-	watch_heartbeat(k, now_ns);
-	waiters_rearm(&k->runner.waiters, now_ns);
-	close_listeners(k);
-	if (!k->worker && now_ns >= k->clone_at_ns)
-		clone_worker(k);
+		runner_look_at_waiters(&k->p.runner,
+				       k->past.order == ORDER_SERVE);
+	if (fds[5].revents)
+		on_rendezvous(k);
+	if (fds[6].revents)
+		on_suitor(k);
+	look_at_time(k);
 }
 
-_Noreturn void keeper_run(const struct keeper_plan *plan)
+_Noreturn void keeper_run(struct bag *bag)
 {
 	struct keeper k;
 
-	prepare(&k, plan);
+	prepare(&k, bag);
 	for (;;)
 		turn_loop(&k);
 }

@@ -32,6 +32,7 @@
 #define PORT_DRAWS 16
 
 struct opening {
+	struct inherited *inherited;
 	struct listener *listener;
 	size_t n, n_room;
 	uint64_t deadline_mono_ns; /* 0: nothing was in use yet */
@@ -192,7 +193,7 @@ static int bind_inet(struct listener *listener)
 	return 0;
 }
 
-static void close_listener(struct listener *listener)
+void listener_close(struct listener *listener)
 {
 	const char *path = listener->addr.u.un.sun_path;
 	struct stat status;
@@ -208,41 +209,73 @@ static void close_listener(struct listener *listener)
 		(void)unlink(path); /* it may be gone, or not be ours to take */
 }
 
-/* Tries once. Returns 0, or -errno with nothing left behind. */
-static int open_once(const struct listen_config *config,
-		     const struct addr_socket *addr, struct listener *listener)
+static int make_socket(struct listener *listener)
 {
-	bool is_datagram = addr->transport == TRANSPORT_UDP;
-	int type = is_datagram ? SOCK_DGRAM : SOCK_STREAM;
-	struct stat status;
-	int err;
+	const struct addr_socket *addr = &listener->addr;
+	int type = addr->transport == TRANSPORT_UDP ? SOCK_DGRAM : SOCK_STREAM;
 
-	*listener = (struct listener){
-		.addr = *addr,
-		.config = config,
-		.backlog = is_datagram ? 0 : config->backlog,
-	};
 	listener->fd = socket(addr->u.any.sa_family,
 			      type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (listener->fd < 0)
 		return -errno;
-	err = addr->transport == TRANSPORT_UNIX ? bind_unix(listener) :
-						  bind_inet(listener);
-	if (err)
-		goto out_close;
-	if (fstat(listener->fd, &status) < 0) {
-		err = -errno;
-		goto out_close;
-	}
-	listener->inode = status.st_ino;
-	if (!is_datagram && listen(listener->fd, (int)config->backlog) < 0) {
-		err = -errno;
-		goto out_close;
-	}
-	return 0;
+	return addr->transport == TRANSPORT_UNIX ? bind_unix(listener) :
+						   bind_inet(listener);
+}
 
-out_close:
-	close_listener(listener);
+/* It is bound: by a service manager, or by the server before us. */
+static int take_socket(struct listener *listener, int fd)
+{
+	listener->fd = fd;
+	switch (listener->addr.transport) {
+	case TRANSPORT_TCP:
+		return set_tcp_options(fd);
+	case TRANSPORT_UDP:
+		return set_udp_options(fd, listener->addr.u.any.sa_family);
+	default:
+		return 0;
+	}
+}
+
+static int begin_to_listen(struct listener *listener)
+{
+	struct stat status;
+
+	if (fstat(listener->fd, &status) < 0)
+		return -errno;
+	listener->inode = status.st_ino;
+	if (listener->backlog &&
+	    listen(listener->fd, (int)listener->backlog) < 0)
+		return -errno;
+	return 0;
+}
+
+static struct listener listener_of(const struct listen_config *config,
+				   const struct addr_socket *addr)
+{
+	return (struct listener){
+		.fd = -1,
+		.addr = *addr,
+		.config = config,
+		.backlog = addr->transport == TRANSPORT_UDP ? 0 :
+							      config->backlog,
+	};
+}
+
+/* Tries once. Returns 0, or -errno with nothing left behind. */
+static int open_once(struct inherited *inherited,
+		     const struct listen_config *config,
+		     const struct addr_socket *addr, struct listener *listener)
+{
+	int fd = inherited_take_address(inherited, addr);
+	int err;
+
+	*listener = listener_of(config, addr);
+	err = fd < 0 ? make_socket(listener) : take_socket(listener, fd);
+	if (!err)
+		err = begin_to_listen(listener);
+	if (!err)
+		return 0;
+	listener_close(listener);
 	return err;
 }
 
@@ -268,7 +301,7 @@ static int open_patiently(struct opening *opening,
 	int err;
 
 	do
-		err = open_once(config, addr, listener);
+		err = open_once(opening->inherited, config, addr, listener);
 	while (err == -EADDRINUSE && wait_busy(opening));
 	return err;
 }
@@ -345,7 +378,8 @@ static int open_drawn(struct opening *opening,
 		struct listener *listener = &opening->listener[opening->n];
 
 		addr_set_port(&list->socket[i], port);
-		err = open_once(config, &list->socket[i], listener);
+		err = open_once(opening->inherited, config, &list->socket[i],
+				listener);
 		if (err && may_do_without(list, &list->socket[i], err))
 			continue;
 		if (err) {
@@ -359,7 +393,7 @@ static int open_drawn(struct opening *opening,
 
 out_close:
 	while (opening->n > first)
-		close_listener(&opening->listener[--opening->n]);
+		listener_close(&opening->listener[--opening->n]);
 	return err;
 }
 
@@ -394,6 +428,57 @@ static bool make_room(struct opening *opening, size_t n)
 	return true;
 }
 
+static void fail_config(struct opening *opening,
+			const struct listen_config *config, int err)
+{
+	char typed[ADDR_TYPED_BYTES];
+
+	opening->err = err;
+	log_error("%s: %s", addr_format_typed(&config->addr, typed),
+		  strerror(-err));
+}
+
+static bool open_one_named(struct opening *opening,
+			   const struct listen_config *config)
+{
+	struct listener *listener;
+	struct addr_socket addr;
+	int fd, err;
+
+	fd = inherited_take_name(opening->inherited, config->name,
+				 config->addr.transport, &addr);
+	if (fd < 0)
+		return false;
+	if (!make_room(opening, 1)) {
+		close(fd);
+		fail_config(opening, config, -ENOMEM);
+		return false;
+	}
+	listener = &opening->listener[opening->n];
+	*listener = listener_of(config, &addr);
+	err = take_socket(listener, fd);
+	if (!err)
+		err = begin_to_listen(listener);
+	if (err) {
+		listener_close(listener);
+		fail_config(opening, config, err);
+		return false;
+	}
+	opening->n++;
+	return true;
+}
+
+/* Sockets that a service manager has named for it are all that it has. */
+static bool open_named(struct opening *opening,
+		       const struct listen_config *config)
+{
+	bool is_any = false;
+
+	while (open_one_named(opening, config))
+		is_any = true;
+	return is_any || opening->err;
+}
+
 static void open_config(struct opening *opening,
 			const struct listen_config *config)
 {
@@ -401,6 +486,8 @@ static void open_config(struct opening *opening,
 	struct addr_list list;
 	int err;
 
+	if (open_named(opening, config))
+		return;
 	addr_format_typed(&config->addr, typed);
 	err = addr_resolve(&config->addr, AF_UNSPEC, true, &list);
 	if (err) {
@@ -426,13 +513,17 @@ static void open_config(struct opening *opening,
 	}
 }
 
-int listeners_open(const struct config *config, struct listener **out,
-		   size_t *n)
+int listeners_open(const struct config *config, struct inherited *inherited,
+		   struct listener **out, size_t *n)
 {
-	struct opening opening = { 0 };
+	struct opening opening = { .inherited = inherited };
 
 	for (size_t i = 0; i < config->n_listeners; i++) {
-		open_config(&opening, &config->listeners[i]);
+		const struct listen_config *listen = &config->listeners[i];
+
+		if (listen->is_retired || listen->n_entries)
+			continue;
+		open_config(&opening, listen);
 		if (opening.err == -E2BIG)
 			break;
 	}
@@ -445,9 +536,77 @@ int listeners_open(const struct config *config, struct listener **out,
 	return 0;
 }
 
+/* --- finding them again --------------------------------------------------- */
+
+static void take_address(struct listener *listener)
+{
+	struct sockaddr_storage real;
+	socklen_t len = sizeof(real);
+
+	if (getsockname(listener->fd, (struct sockaddr *)&real, &len) == 0)
+		addr_from_sockaddr(listener->addr.transport,
+				   (const struct sockaddr *)&real, len,
+				   &listener->addr);
+}
+
+static void take_file(struct listener *listener,
+		      const struct ledger_listener *entry)
+{
+	struct stat status;
+
+	if (!(ledger_get(entry->flags) & LISTENER_OWN_FILE) ||
+	    lstat(listener->addr.u.un.sun_path, &status) < 0)
+		return;
+	listener->file_dev = status.st_dev;
+	listener->file_ino = status.st_ino;
+}
+
+static void find_one(const struct listen_config *config,
+		     const struct ledger_listener *entry,
+		     struct inherited *inherited, struct listener *listener)
+{
+	*listener = (struct listener){
+		.fd = -1,
+		.config = config,
+		.backlog = entry->backlog,
+		.inode = entry->inode,
+		.addr.transport = config->addr.transport,
+	};
+	if (config->is_retired)
+		return;
+	listener->fd = inherited_take_inode(inherited, entry->inode);
+	if (listener->fd < 0)
+		return;
+	take_address(listener);
+	if (config->addr.transport == TRANSPORT_UNIX)
+		take_file(listener, entry);
+}
+
+void listeners_find(const struct config *config,
+		    const struct ledger_listener *entries,
+		    struct inherited *inherited, struct listener *listeners,
+		    size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		listeners[i] = (struct listener){ .fd = -1 };
+	for (size_t i = 0; i < config->n_listeners; i++) {
+		const struct listen_config *listen = &config->listeners[i];
+
+		for (unsigned e = 0; e < listen->n_entries; e++) {
+			uint32_t entry = listen->entry[e];
+
+			if (entry >= 1 && entry <= n)
+				find_one(listen, &entries[entry], inherited,
+					 &listeners[entry - 1]);
+		}
+	}
+}
+
+/* --- closing -------------------------------------------------------------- */
+
 void listeners_close(struct listener *listeners, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		close_listener(&listeners[i]);
+		listener_close(&listeners[i]);
 	free(listeners);
 }

@@ -12,6 +12,7 @@
 
 #include "common/addr.h"
 #include "server/config.h"
+#include "server/inherit.h"
 
 /*
  * One entry of the ledger: entry l is [l - 1] of an array. An entry that is
@@ -30,19 +31,31 @@ struct listener {
 };
 
 /*
- * Opens every socket of every listener of @config, ready to accept or receive:
- * CLOEXEC, non-blocking. A name may give several. Logs each address that
- * fails; returns 0, or -errno of one of them, and then nothing stays open.
- * The caller releases *@out with listeners_close(). Blocks: names are
- * resolved, and an address in use is tried again for up to two seconds.
+ * Finds the sockets of a configuration in force: for each entry that @config
+ * names, @listeners[entry - 1] of @n, with the socket of the inode that stands
+ * in @entries (of the ledger), which it takes from @inherited. A retired
+ * listener has no socket, and neither has one that is not found.
  */
-int listeners_open(const struct config *config, struct listener **out,
-		   size_t *n);
+void listeners_find(const struct config *config,
+		    const struct ledger_listener *entries,
+		    struct inherited *inherited, struct listener *listeners,
+		    size_t n);
 
 /*
- * Closes them, removes the files of unix sockets, and frees @listeners. For
- * the master's end; its children just exit.
+ * Opens every socket of every listener of @config that has no entry yet,
+ * ready to accept or receive: CLOEXEC, non-blocking. A name may give several.
+ * One of @inherited that fits is taken before one is made. Logs each address
+ * that fails; returns 0, or -errno of one of them, and then nothing stays
+ * open. The caller releases *@out with listeners_close(). Blocks: names are
+ * resolved, and an address in use is tried again for up to two seconds.
  */
+int listeners_open(const struct config *config, struct inherited *inherited,
+		   struct listener **out, size_t *n);
+
+/* Closes it, and removes the file of a unix socket that is its own. */
+void listener_close(struct listener *listener);
+
+/* All of them, and frees @listeners: for the master's end. */
 void listeners_close(struct listener *listeners, size_t n);
 
 static inline bool listener_is_used(const struct listener *listener)

@@ -242,7 +242,7 @@ static void begin_to_serve(struct worker *w, int64_t n_resumed,
 	if (is_succession)
 		log_info("worker %u: took over %lld connections", w->post->slot,
 			 (long long)n_resumed);
-	control_report(w->post->control_fd, REPORT_SERVING, 0);
+	control_say(w->post->control_fd, CONTROL_SERVING, 0, 0);
 }
 
 _Noreturn static void fail(const struct worker *w, const char *what,

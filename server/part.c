@@ -5,7 +5,7 @@
 #include "server/part.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -32,23 +32,50 @@ int part_map(int fd, const struct ledger_header *shape, unsigned slot,
 	return 0;
 }
 
-int ledger_view_open(const char *path, const struct ledger_header *shape,
-		     struct ledger_view *view)
+int ledger_read_shape(int fd, struct ledger_header *shape)
 {
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	void *base;
-	int err;
+	struct ledger_shape counts;
+	struct ledger_header ours;
+	ssize_t n = pread(fd, shape, sizeof(*shape), 0);
 
-	if (fd < 0)
+	if (n < 0)
 		return -errno;
-	base = mmap(NULL, shape->file_bytes, PROT_READ, MAP_SHARED, fd, 0);
-	err = base == MAP_FAILED ? -errno : 0;
-	close(fd);
+	if (n != sizeof(*shape) || shape->version != LEDGER_VERSION ||
+	    memcmp(shape->magic, LEDGER_MAGIC, sizeof(shape->magic)) != 0)
+		return -EPROTO;
+	if (shape->n_listeners > LEDGER_MAX_LISTENERS ||
+	    shape->n_slots > LEDGER_MAX_SLOTS ||
+	    shape->n_rows > LEDGER_MAX_ROWS)
+		return -EPROTO;
+	counts = (struct ledger_shape){
+		.n_listeners = shape->n_listeners,
+		.n_slots = shape->n_slots,
+		.n_rows = shape->n_rows,
+		.n_closed = shape->n_closed,
+	};
+	ours = *shape;
+	ledger_lay_out(&ours, &counts);
+	return memcmp(&ours, shape, sizeof(ours)) == 0 ? 0 : -EPROTO;
+}
+
+int ledger_view_open(int fd, struct ledger_view *view)
+{
+	int err = ledger_read_shape(fd, &view->shape);
+	void *base;
+
 	if (err)
 		return err;
+	base = mmap(NULL, view->shape.file_bytes, PROT_READ, MAP_SHARED, fd, 0);
+	if (base == MAP_FAILED)
+		return -errno;
 	view->base = base;
-	view->shape = *shape;
 	return 0;
+}
+
+const struct ledger_listener *
+ledger_view_listeners(const struct ledger_view *view)
+{
+	return (const void *)(view->base + view->shape.listeners_offset);
 }
 
 unsigned ledger_view_n_used(const struct ledger_view *view)

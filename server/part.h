@@ -38,9 +38,23 @@ int part_map(int fd, const struct ledger_header *shape, unsigned slot,
 void part_point(uint8_t *base, const struct ledger_header *shape,
 		struct part *part);
 
-/* Maps the file @path read-only through a descriptor of its own. */
-int ledger_view_open(const char *path, const struct ledger_header *shape,
-		     struct ledger_view *view);
+/*
+ * Maps the whole file read-only; @fd was opened so, and may be closed then.
+ * Its shape is what its header says, which only a master writes, and has been
+ * compared with what it must be. Returns 0 or -errno: -EPROTO for a layout of
+ * another version.
+ */
+int ledger_view_open(int fd, struct ledger_view *view);
+
+/* Its listeners: shape.n_listeners entries, the first is LEDGER_FORMER. */
+const struct ledger_listener *
+ledger_view_listeners(const struct ledger_view *view);
+
+/*
+ * The header of the ledger @fd, as it stands there now. Returns 0, or -EPROTO
+ * when it is none of our version and layout, or another -errno.
+ */
+int ledger_read_shape(int fd, struct ledger_header *shape);
 
 /* How many slots are in use; they are taken in order, from 0. */
 unsigned ledger_view_n_used(const struct ledger_view *view);

@@ -21,6 +21,7 @@
 #include "common/log.h"
 #include "common/runtime.h"
 #include "server/carry.h"
+#include "server/part.h"
 
 /* Closed connections that each worker's ring remembers. */
 #define RING_CLOSED 1024
@@ -169,25 +170,59 @@ static void fill_own(struct ledger_own *to, const struct service *service)
 	}
 }
 
-static void fill_listeners(struct segment *segment,
-			   const struct listener *listeners, size_t n)
+void segment_put_listener(struct segment *segment, uint32_t entry,
+			  const struct listener *from)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct ledger_listener *to = &segment->listeners[i + 1];
-		const struct listener *from = &listeners[i];
+	struct ledger_listener *to = &segment->listeners[entry];
 
-		copy_text(to->name, sizeof(to->name), from->config->name);
-		copy_text(to->service, sizeof(to->service),
-			  from->config->service->name);
-		(void)addr_format(&from->addr, to->address);
-		to->transport = (uint16_t)from->addr.transport;
-		to->family = from->addr.u.any.sa_family;
-		to->port = addr_port(&from->addr);
-		to->backlog = from->backlog;
-		to->inode = from->inode;
-		fill_own(&segment->own[(i + 1) * LEDGER_OWN_COUNTERS],
-			 from->config->service);
-	}
+	copy_text(to->name, sizeof(to->name), from->config->name);
+	copy_text(to->service, sizeof(to->service),
+		  from->config->service->name);
+	(void)addr_format(&from->addr, to->address);
+	to->transport = (uint16_t)from->addr.transport;
+	to->family = from->addr.u.any.sa_family;
+	to->port = addr_port(&from->addr);
+	to->backlog = from->backlog;
+	to->inode = from->inode;
+	ledger_set(to->flags, from->file_ino ? LISTENER_OWN_FILE : 0);
+	fill_own(&segment->own[entry * LEDGER_OWN_COUNTERS],
+		 from->config->service);
+}
+
+void segment_retire_listener(struct segment *segment, uint32_t entry,
+			     bool is_retired)
+{
+	struct ledger_listener *to = &segment->listeners[entry];
+	uint32_t others = ledger_get(to->flags) & ~LISTENER_RETIRED;
+
+	ledger_set(to->flags, others | (is_retired ? LISTENER_RETIRED : 0));
+}
+
+static bool is_same_listener(const struct ledger_listener *entry,
+			     const struct listener *listener)
+{
+	char address[ADDR_TEXT_BYTES];
+
+	addr_format(&listener->addr, address);
+	return !strcmp(entry->address, address) &&
+	       !strcmp(entry->name, listener->config->name) &&
+	       !strcmp(entry->service, listener->config->service->name);
+}
+
+uint32_t segment_find_entry(const struct segment *segment,
+			    const struct listener *listener,
+			    const bool *is_taken)
+{
+	uint32_t n = segment->shape.n_listeners;
+
+	for (uint32_t e = 1; e < n; e++)
+		if (!is_taken[e] &&
+		    is_same_listener(&segment->listeners[e], listener))
+			return e;
+	for (uint32_t e = 1; e < n; e++)
+		if (!is_taken[e] && !segment->listeners[e].address[0])
+			return e;
+	return 0;
 }
 
 /*
@@ -273,7 +308,8 @@ static int build(struct segment *segment, const struct config *config,
 	if (err)
 		return err;
 	fill_header(segment, config);
-	fill_listeners(segment, listeners, n_listeners);
+	for (size_t i = 0; i < n_listeners; i++)
+		segment_put_listener(segment, (uint32_t)i + 1, &listeners[i]);
 	for (unsigned s = 0; !err && s < n_workers; s++)
 		err = segment_open_slot(segment, s);
 	if (!err && old_fd >= 0)
@@ -289,8 +325,10 @@ int segment_create(struct segment *segment, const struct config *config,
 		   unsigned n_workers)
 {
 	const struct ledger_shape shape = {
-		.n_listeners = (uint32_t)n_listeners + 1,
-		.n_slots = n_workers + SEGMENT_SPARE_SLOTS,
+		.n_listeners = (uint32_t)min_u64(
+			LEDGER_MAX_LISTENERS,
+			n_listeners + 1 + SEGMENT_SPARE_ENTRIES),
+		.n_slots = config_n_workers_max(config) + SEGMENT_SPARE_SLOTS,
 		.n_rows = config->worker_connections,
 		.n_closed = RING_CLOSED,
 	};
@@ -311,6 +349,23 @@ int segment_create(struct segment *segment, const struct config *config,
 		  err == -EEXIST ? "another server was quicker" :
 				   strerror(-err));
 	return err;
+}
+
+int segment_attach(struct segment *segment, int fd, const char *path)
+{
+	int err;
+
+	*segment = (struct segment){ .fd = fd };
+	copy_text(segment->path, sizeof(segment->path), path);
+	err = ledger_read_shape(fd, &segment->shape);
+	if (!err)
+		err = map_master_side(segment);
+	if (err)
+		return err;
+	segment->header->master_pid = getpid();
+	copy_text(segment->header->program, sizeof(segment->header->program),
+		  GUICHET_VERSION);
+	return 0;
 }
 
 void segment_set_state(struct segment *segment, enum ledger_state state)

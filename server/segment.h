@@ -18,6 +18,9 @@
 /* More slots than workers, for TTIN. */
 #define SEGMENT_SPARE_SLOTS 16
 
+/* More entries than sockets, for listeners that a reload brings. */
+#define SEGMENT_SPARE_ENTRIES 64
+
 struct segment {
 	char path[512];
 	int fd; /* holds the lock: no other descriptor of it may be closed */
@@ -45,6 +48,28 @@ int segment_create(struct segment *segment, const struct config *config,
 		   const char *path, int old_fd,
 		   const struct listener *listeners, size_t n_listeners,
 		   unsigned n_workers);
+
+/*
+ * Goes on with the ledger @fd at @path, which the caller has locked: that of
+ * the program we were, or of a master whose keepers live. Takes @fd. Returns
+ * 0 or -errno: -EPROTO when it is none of our layout.
+ */
+int segment_attach(struct segment *segment, int fd, const char *path);
+
+/*
+ * An entry for @listener: that of a former one of the same name, address and
+ * service, or a free one; not one that @is_taken (by entry) says is in use.
+ * Returns it, or 0 when there is none.
+ */
+uint32_t segment_find_entry(const struct segment *segment,
+			    const struct listener *listener,
+			    const bool *is_taken);
+
+/* Writes the entry, or only whether it is retired. */
+void segment_put_listener(struct segment *segment, uint32_t entry,
+			  const struct listener *listener);
+void segment_retire_listener(struct segment *segment, uint32_t entry,
+			     bool is_retired);
 
 /* Reserves the memory of part @slot. Returns 0 or -errno. */
 int segment_open_slot(struct segment *segment, unsigned slot);
