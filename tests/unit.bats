@@ -24,6 +24,10 @@ unit() {
 	unit histogram
 }
 
+@test "sockets given by somebody else are known for what they are, or closed" {
+	unit inherit
+}
+
 @test "the ledger's arrays never overlap and parts are whole pages" {
 	unit ledger
 }
