@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,30 +19,44 @@
 #define BUFFER_BYTES_MIN     (64ULL << 20)
 #define BUFFER_BYTES_MAX     (2ULL << 30)
 
-static void lay_out(struct vault *vault, uint32_t n_rows, size_t state_bytes)
+/* Places are 32-bit: that of the states comes last. */
+_Static_assert(EXCHANGE_BYTES + VAULT_ORDERS_BYTES + VAULT_SCRATCH_IN_BYTES +
+			       VAULT_SCRATCH_OUT_BYTES + BUFFER_BYTES_MAX <=
+		       UINT32_MAX,
+	       "the states' offset");
+_Static_assert(VAULT_ORDERS_BYTES % VAULT_PAGE_BYTES == 0, "whole pages");
+
+static uint64_t states_bytes(uint32_t n_rows, uint32_t state_bytes)
+{
+	return 2ULL * n_rows * state_bytes;
+}
+
+static void lay_out(struct vault *vault, uint32_t n_rows, uint32_t state_bytes)
 {
 	uint64_t buffer_bytes = (uint64_t)n_rows * BUFFER_BYTES_PER_ROW;
-	uint64_t states_bytes = 2ULL * n_rows * state_bytes;
 	uint64_t at = EXCHANGE_BYTES;
 
 	buffer_bytes = max_u64(buffer_bytes, BUFFER_BYTES_MIN);
 	buffer_bytes = min_u64(buffer_bytes, BUFFER_BYTES_MAX);
-	vault->state_bytes = (uint32_t)state_bytes;
+	vault->orders = (uint32_t)at;
+	at += VAULT_ORDERS_BYTES;
 	vault->scratch_in = (uint32_t)at;
 	at += VAULT_SCRATCH_IN_BYTES;
 	vault->scratch_out = (uint32_t)at;
 	at += VAULT_SCRATCH_OUT_BYTES;
-	vault->states = (uint32_t)at;
-	at = round_up(at + states_bytes, VAULT_PAGE_BYTES);
 	vault->buffers = (uint32_t)at;
 	vault->n_pages = (uint32_t)(buffer_bytes / VAULT_PAGE_BYTES);
-	vault->bytes = at + buffer_bytes;
+	at += buffer_bytes;
+	vault->states = (uint32_t)at;
+	vault->state_bytes = state_bytes;
+	vault->bytes = round_up(at + states_bytes(n_rows, state_bytes),
+				VAULT_PAGE_BYTES);
 }
 
 /*
  * Sealed, so that nobody who came by a descriptor of it could shorten it
- * under our feet; 0600, for a memfd's own mode is 0777 and it could be
- * reopened through /proc.
+ * under our feet (it may grow: vault_open); 0600, for a memfd's own mode is
+ * 0777 and it could be reopened through /proc.
  */
 static int make_memory(size_t bytes)
 {
@@ -51,7 +66,7 @@ static int make_memory(size_t bytes)
 	if (fd < 0)
 		return -errno;
 	if (fchmod(fd, 0600) < 0 || ftruncate(fd, (off_t)bytes) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0) {
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0) {
 		err = -errno;
 		close(fd);
 		return err;
@@ -59,23 +74,107 @@ static int make_memory(size_t bytes)
 	return fd;
 }
 
+static int map(struct vault *vault, int fd)
+{
+	void *base = mmap(NULL, vault->bytes, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_NORESERVE, fd, 0);
+
+	if (base == MAP_FAILED)
+		return -errno;
+	vault->base = base;
+	vault->fd = fd;
+	return 0;
+}
+
+static uint32_t rounded(size_t state_bytes)
+{
+	return (uint32_t)round_up(state_bytes, 16);
+}
+
 int vault_create(struct vault *vault, uint32_t n_rows, size_t state_bytes)
 {
-	void *base;
 	int fd, err;
 
-	*vault = (struct vault){ 0 };
-	lay_out(vault, n_rows, round_up(state_bytes, 16));
+	*vault = (struct vault){ .fd = -1 };
+	lay_out(vault, n_rows, rounded(state_bytes));
 	fd = make_memory(vault->bytes);
 	if (fd < 0)
 		return fd;
-	base = mmap(NULL, vault->bytes, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_NORESERVE, fd, 0);
-	err = base == MAP_FAILED ? -errno : 0;
-	close(fd);
-	vault->base = err ? NULL : base;
+	err = map(vault, fd);
+	if (err)
+		close(fd);
 	return err;
 }
+
+/* ---- growing ---- */
+
+/*
+ * Where the last byte lies that was ever written, or @from: what is behind it
+ * was never touched, and must not be now, for to read a page would make it.
+ */
+static uint64_t end_of_data(int fd, uint64_t from)
+{
+	off_t end = (off_t)from, data;
+
+	while ((data = lseek(fd, end, SEEK_DATA)) >= 0)
+		end = lseek(fd, data, SEEK_HOLE);
+	return (uint64_t)end;
+}
+
+/*
+ * From the last to the first: none moves down, so none is written over that
+ * is still to be moved. The room that each gains is zero.
+ */
+static void move_apart(const struct vault *vault, uint64_t n, size_t old_bytes)
+{
+	uint8_t *states = vault->base + vault->states;
+	size_t bytes = vault->state_bytes;
+
+	while (n-- > 0) {
+		memmove(states + n * bytes, states + n * old_bytes, old_bytes);
+		memset(states + n * bytes + old_bytes, 0, bytes - old_bytes);
+	}
+}
+
+static int grow(struct vault *vault, int fd, uint32_t n_rows,
+		uint32_t old_state_bytes)
+{
+	uint64_t n_bytes = end_of_data(fd, vault->states) - vault->states;
+	uint64_t n;
+	int err;
+
+	if (ftruncate(fd, (off_t)vault->bytes) < 0)
+		return -errno;
+	err = map(vault, fd);
+	if (err || !old_state_bytes)
+		return err;
+	n = (n_bytes + old_state_bytes - 1) / old_state_bytes;
+	move_apart(vault, min_u64(n, 2ULL * n_rows), old_state_bytes);
+	return 0;
+}
+
+/* More, too: growing may have failed half way, with nothing moved. */
+static bool is_large_enough(int fd, size_t bytes)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && (uint64_t)st.st_size >= bytes;
+}
+
+int vault_open(struct vault *vault, int fd, uint32_t n_rows,
+	       uint32_t old_state_bytes, size_t state_bytes)
+{
+	*vault = (struct vault){ .fd = -1 };
+	lay_out(vault, n_rows, old_state_bytes);
+	if (!is_large_enough(fd, vault->bytes))
+		return -EINVAL;
+	if (rounded(state_bytes) <= old_state_bytes)
+		return map(vault, fd);
+	lay_out(vault, n_rows, rounded(state_bytes));
+	return grow(vault, fd, n_rows, old_state_bytes);
+}
+
+/* ---- pages of the buffers ---- */
 
 int vault_open_pages(struct vault *vault)
 {
@@ -193,6 +292,6 @@ void vault_take_pages(struct vault *vault, uint32_t offset, size_t bytes)
 
 bool vault_is_buffer(const struct vault *vault, uint32_t offset, size_t bytes)
 {
-	return offset >= vault->buffers && bytes <= vault->bytes &&
-	       offset <= vault->bytes - bytes;
+	return offset >= vault->buffers && bytes <= vault->states &&
+	       offset <= vault->states - bytes;
 }

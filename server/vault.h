@@ -33,6 +33,7 @@
  */
 #define VAULT_SCRATCH_IN_BYTES  (128U << 10)
 #define VAULT_SCRATCH_OUT_BYTES (256U << 10)
+#define VAULT_ORDERS_BYTES      (12U << 10) /* worker.h: struct order_page */
 #define VAULT_PAGE_BYTES        4096U
 #define VAULT_NONE              0U /* no place: the exchange is at 0 */
 
@@ -41,8 +42,8 @@ struct vault {
 	size_t bytes;
 	int fd;
 	uint32_t orders, scratch_in, scratch_out, states, buffers; /* offsets */
-	uint32_t state_bytes;                              /* of one copy */
-	uint32_t n_pages;                                  /* of buffers */
+	uint32_t state_bytes; /* of one copy */
+	uint32_t n_pages;     /* of buffers */
 	/* the worker's own: */
 	uint64_t *taken; /* a bit a page */
 	uint32_t hint;   /* where to look first */
@@ -60,7 +61,9 @@ int vault_create(struct vault *vault, uint32_t n_rows, size_t state_bytes);
 /*
  * Maps the one of @fd, which was made for @n_rows and, so far, states of
  * @old_state_bytes (vault->state_bytes). When @state_bytes is more, the states
- * are moved apart, both copies of each: nobody else may use it meanwhile.
+ * are moved apart, both copies of each: nobody else may use it meanwhile. It
+ * never gets smaller. Returns 0, or -errno (-EINVAL: @fd is no such vault);
+ * then @fd stays open and is the caller's, otherwise it is the vault's.
  */
 int vault_open(struct vault *vault, int fd, uint32_t n_rows,
 	       uint32_t old_state_bytes, size_t state_bytes);

@@ -25,7 +25,7 @@
  * successor finds it too, and a keeper that has become another program.
  */
 struct order_page {
-	_Atomic uint32_t order;            /* enum order */
+	_Atomic uint32_t order; /* enum order */
 	/* the keeper says: make room for a successor, between two turns, with
 	   WORKER_EXIT_LEFT; all stays as it is. It takes it back itself */
 	_Atomic uint32_t is_to_leave;
@@ -33,6 +33,9 @@ struct order_page {
 	_Atomic uint32_t is_deaf; /* the worker says: it accepts no more */
 	struct handover programs;
 };
+
+_Static_assert(sizeof(struct order_page) <= VAULT_ORDERS_BYTES,
+	       "its pages in the vault");
 
 /* How the predecessor ended. */
 enum legacy {

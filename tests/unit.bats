@@ -52,6 +52,10 @@ unit() {
 	unit units
 }
 
+@test "a vault's states grow in place, and nothing else in it moves" {
+	unit vault
+}
+
 @test "the nearest word is the one that was meant" {
 	unit words
 }
