@@ -219,10 +219,11 @@ void accept_tick(struct worker *w)
 void accept_stop(struct worker *w)
 {
 	for (uint32_t l = 1; l <= w->post->n_listeners; l++) {
+		/* first, so that nobody is woken here who comes later */
+		unwatch_listener(w, l);
 		if (transport_of(w, l) != TRANSPORT_UDP)
 			while (accept_one(w, l))
 				continue;
-		unwatch_listener(w, l);
 		w->rests[l] = (struct rest){ 0 };
 	}
 	w->n_resting = 0;

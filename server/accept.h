@@ -26,7 +26,10 @@ void accept_event(struct worker *w, uint32_t listener);
  */
 void accept_tick(struct worker *w);
 
-/* Takes all that wait, then accepts no more: for a drain. */
+/*
+ * Watches no listener any more, and takes all that wait, so that none waits
+ * for whom this worker was woken.
+ */
 void accept_stop(struct worker *w);
 
 /*

@@ -33,11 +33,42 @@
 #define TICK_NS      (250 * NS_PER_MS)
 #define TICK_REST_NS (50 * NS_PER_MS)
 
+_Noreturn static void fail(const struct worker *w, const char *what,
+			   int64_t err)
+{
+	log_error("worker %u: %s: %s", w->post->slot, what,
+		  strerror((int)-err));
+	_exit(WORKER_EXIT_FAILED);
+}
+
+/* How long the answers of this batch took, at most: since it was readable. */
+static void count_turns(struct worker *w)
+{
+	ledger_count_t *bucket;
+
+	if (!w->n_turns)
+		return;
+	bucket = &w->post->part
+			  .turns[histogram_bucket(clock_mono_ns() - w->now_ns)];
+	ledger_add(*bucket, w->n_turns);
+	w->n_turns = 0;
+}
+
 /* ---- orders ---- */
 
 _Noreturn static void leave(void)
 {
 	_exit(WORKER_EXIT_DONE);
+}
+
+/*
+ * For a successor, between two turns: nothing is in hand, and all that the
+ * rest of this batch tells of, epoll will tell again.
+ */
+_Noreturn static void make_way(struct worker *w)
+{
+	count_turns(w);
+	_exit(WORKER_EXIT_LEFT);
 }
 
 static void close_all(struct worker *w, enum close_reason reason)
@@ -49,6 +80,37 @@ static void close_all(struct worker *w, enum close_reason reason)
 			conn_end(w, row, reason);
 }
 
+/* release: whoever sees it serving finds its totals complete */
+static void set_state(struct worker *w, enum worker_state state)
+{
+	atomic_store_explicit(&w->head->state, state, memory_order_release);
+}
+
+static void serve(struct worker *w)
+{
+	int err;
+
+	if (w->is_accepting || w->is_draining ||
+	    ledger_get(w->post->order->is_deaf))
+		return;
+	err = accept_watch(w);
+	if (err)
+		fail(w, "cannot watch its listeners", err);
+	w->is_accepting = true;
+	set_state(w, WORKER_SERVING);
+}
+
+/* A successor that is born retired has nothing to stop. */
+static void retire(struct worker *w)
+{
+	if (w->is_draining)
+		return;
+	if (w->is_accepting)
+		accept_stop(w);
+	w->is_accepting = false;
+	set_state(w, WORKER_DRAINING);
+}
+
 static void drain(struct worker *w)
 {
 	struct order_page *page = w->post->order;
@@ -56,11 +118,11 @@ static void drain(struct worker *w)
 	if (w->is_draining)
 		return;
 	w->is_draining = true;
-	ledger_set(w->head->state, WORKER_DRAINING);
+	set_state(w, WORKER_DRAINING);
 	/* once deaf, the listeners may be closed under us: not ours to touch */
-	if (ledger_get(page->is_deaf))
-		return;
-	accept_stop(w);
+	if (!ledger_get(page->is_deaf))
+		accept_stop(w);
+	w->is_accepting = false;
 	ledger_set(page->is_deaf, 1);
 }
 
@@ -70,19 +132,18 @@ static void stop(struct worker *w)
 	leave();
 }
 
-static void serve_on(struct worker *w)
-{
-	(void)w;
-}
-
 static void obey(struct worker *w)
 {
 	static void (*const orders[])(struct worker *) = {
-		[ORDER_SERVE] = serve_on,
+		[ORDER_SERVE] = serve,
+		[ORDER_RETIRE] = retire,
 		[ORDER_DRAIN] = drain,
 		[ORDER_STOP] = stop,
 	};
 
+	_Static_assert(ARRAY_LEN(orders) == ORDERS, "one for each");
+	if (ledger_get(w->post->order->is_to_leave))
+		make_way(w);
 	/* acquire: pairs with the keeper's release; its deadline is there */
 	orders[atomic_load_explicit(&w->post->order->order,
 				    memory_order_acquire)](w);
@@ -98,11 +159,13 @@ static void on_order(struct worker *w, uint32_t index, uint32_t serial)
 	obey(w);
 }
 
-static void look_at_drain(struct worker *w)
+/* It accepts no more: is it done, or out of time? */
+static void look_at_end(struct worker *w)
 {
 	if (!ledger_get(w->head->n_open))
 		leave();
-	if (w->now_ns >= ledger_get(w->post->order->deadline_mono_ns))
+	if (w->is_draining &&
+	    w->now_ns >= ledger_get(w->post->order->deadline_mono_ns))
 		stop(w);
 }
 
@@ -145,7 +208,7 @@ static void tick(struct worker *w)
 {
 	if (w->now_ns < w->next_tick_ns)
 		return;
-	if (!w->is_draining)
+	if (w->is_accepting)
 		accept_tick(w);
 	wheel_turn(&w->wheel, w->now_ns, look_at_conn, w);
 	entrust_tick(w);
@@ -159,19 +222,6 @@ static int timeout_ms(const struct worker *w)
 	return (int)((w->next_tick_ns - w->now_ns) / NS_PER_MS + 1);
 }
 
-/* How long the answers of this batch took, at most: since it was readable. */
-static void count_turns(struct worker *w)
-{
-	ledger_count_t *bucket;
-
-	if (!w->n_turns)
-		return;
-	bucket = &w->post->part
-			  .turns[histogram_bucket(clock_mono_ns() - w->now_ns)];
-	ledger_add(*bucket, w->n_turns);
-	w->n_turns = 0;
-}
-
 static void turn_loop(struct worker *w)
 {
 	struct epoll_event events[EVENTS_MAX];
@@ -183,8 +233,8 @@ static void turn_loop(struct worker *w)
 		dispatch(w, &events[i]);
 	count_turns(w);
 	tick(w);
-	if (w->is_draining)
-		look_at_drain(w);
+	if (!w->is_accepting)
+		look_at_end(w);
 }
 
 /* ---- starting ---- */
@@ -230,27 +280,19 @@ static void open_worker(struct worker *w, struct post *post)
 	ledger_set(w->head->heartbeat_mono_ns, w->now_ns);
 }
 
+/* It serves, or does what else its keeper wants by now. */
 static void begin_to_serve(struct worker *w, int64_t n_resumed,
 			   enum legacy legacy)
 {
 	bool is_succession = legacy != LEGACY_NONE;
 
 	ledger_add(w->head->successions, is_succession);
-	/* release: whoever sees it serving finds its totals complete */
-	atomic_store_explicit(&w->head->state, WORKER_SERVING,
-			      memory_order_release);
+	obey(w);
 	if (is_succession)
 		log_info("worker %u: took over %lld connections", w->post->slot,
 			 (long long)n_resumed);
 	control_say(w->post->control_fd, CONTROL_SERVING, 0, 0);
-}
-
-_Noreturn static void fail(const struct worker *w, const char *what,
-			   int64_t err)
-{
-	log_error("worker %u: %s: %s", w->post->slot, what,
-		  strerror((int)-err));
-	_exit(WORKER_EXIT_FAILED);
+	entrust_resume(w);
 }
 
 _Noreturn void loop_run(struct post *post, enum legacy legacy)
@@ -272,13 +314,9 @@ _Noreturn void loop_run(struct post *post, enum legacy legacy)
 	err = watch_orders(&w);
 	if (!err)
 		err = entrust_watch(&w);
-	if (!err && !ledger_get(post->order->is_deaf))
-		err = accept_watch(&w);
 	if (err)
-		fail(&w, "cannot watch its listeners", err);
+		fail(&w, "cannot watch its keeper", err);
 	begin_to_serve(&w, n_resumed, legacy);
-	entrust_resume(&w);
-	obey(&w);
 	for (;;)
 		turn_loop(&w);
 }

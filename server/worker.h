@@ -111,8 +111,8 @@ struct worker {
 	uint32_t n_resting;
 	uint32_t n_programs;     /* connections that programs serve */
 	uint32_t programs_phase; /* see entrust_tick() */
-	bool is_draining;
-	bool is_leaving;
+	bool is_accepting;       /* it watches the listeners */
+	bool is_draining;        /* for good, until a deadline */
 };
 
 /* What an epoll event is for. */
