@@ -30,6 +30,7 @@ static struct {
 	bool is_journal;
 	uint64_t n_dropped;
 	uint64_t n_told; /* of those: a line has said so */
+	void (*copy)(const char *line);
 } state = {
 	.program = "guichet",
 	.level = LOG_LEVEL_INFO,
@@ -59,6 +60,11 @@ void log_open(const char *program)
 {
 	state.program = program;
 	state.is_journal = stderr_is_journal();
+}
+
+void log_copy_to(void (*to)(const char *line))
+{
+	state.copy = to;
 }
 
 void log_set_level(enum log_level level)
@@ -181,17 +187,31 @@ static bool tell_dropped(void)
 	return true;
 }
 
+static void copy(enum log_level level, const struct line *line, size_t begun)
+{
+	char text[LINE_BYTES];
+
+	if (!state.copy || level > LOG_LEVEL_WARNING)
+		return;
+	(void)snprintf(text, sizeof(text), "%.*s", (int)(line->len - begun),
+		       line->text + begun);
+	state.copy(text);
+}
+
 static void PRINTF_LIKE(2, 0)
 	write_args(enum log_level level, const char *fmt, va_list args)
 {
 	struct line line;
 	char text[LINE_BYTES];
+	size_t begun;
 	int saved_errno = errno;
 
 	/* cut here: an escape never makes a line shorter */
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	line_begin(&line, level);
+	begun = line.len;
 	line_add(&line, text);
+	copy(level, &line, begun);
 	if (!tell_dropped() || !line_end(&line))
 		state.n_dropped++;
 	errno = saved_errno;

@@ -38,12 +38,18 @@ const char *runtime_dir(char *out, size_t out_bytes)
 	return out;
 }
 
+int runtime_path(const char *dir, const char *name, const char *suffix,
+		 char *out, size_t out_bytes)
+{
+	int n = snprintf(out, out_bytes, "%s/%s%s", dir, name, suffix);
+
+	return n < 0 || (size_t)n >= out_bytes ? -ENAMETOOLONG : 0;
+}
+
 int runtime_ledger_path(const char *dir, const char *name, char *out,
 			size_t out_bytes)
 {
-	int n = snprintf(out, out_bytes, "%s/%s" LEDGER_SUFFIX, dir, name);
-
-	return n < 0 || (size_t)n >= out_bytes ? -ENAMETOOLONG : 0;
+	return runtime_path(dir, name, LEDGER_SUFFIX, out, out_bytes);
 }
 
 bool runtime_name_is_valid(const char *name)

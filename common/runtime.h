@@ -17,6 +17,10 @@
  */
 const char *runtime_dir(char *out, size_t out_bytes);
 
+/* DIR/NAME and @suffix into @out; returns 0 or -ENAMETOOLONG. */
+int runtime_path(const char *dir, const char *name, const char *suffix,
+		 char *out, size_t out_bytes);
+
 /* DIR/NAME.ledger into @out; returns 0 or -ENAMETOOLONG. */
 int runtime_ledger_path(const char *dir, const char *name, char *out,
 			size_t out_bytes);

@@ -252,6 +252,13 @@ static int map_master_side(struct segment *segment)
 	return 0;
 }
 
+/* Never to be closed again: that would drop the lock on the file. */
+static int open_view(struct segment *segment, const char *path)
+{
+	segment->view_fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return segment->view_fd < 0 ? -errno : 0;
+}
+
 static int make_file(struct segment *segment, const char *building)
 {
 	const struct ledger_header *shape = &segment->shape;
@@ -268,6 +275,8 @@ static int make_file(struct segment *segment, const char *building)
 	    ftruncate(segment->fd, (off_t)shape->file_bytes) < 0)
 		return -errno;
 	err = reserve(segment->fd, 0, shape->parts_offset);
+	if (!err)
+		err = open_view(segment, building);
 	if (!err)
 		err = lock_file(segment->fd);
 	return err ? err : map_master_side(segment);
@@ -351,13 +360,16 @@ int segment_create(struct segment *segment, const struct config *config,
 	return err;
 }
 
-int segment_attach(struct segment *segment, int fd, const char *path)
+int segment_attach(struct segment *segment, int fd, int view_fd,
+		   const char *path)
 {
 	int err;
 
-	*segment = (struct segment){ .fd = fd };
+	*segment = (struct segment){ .fd = fd, .view_fd = view_fd };
 	copy_text(segment->path, sizeof(segment->path), path);
-	err = ledger_read_shape(fd, &segment->shape);
+	err = view_fd < 0 ? open_view(segment, path) : 0;
+	if (!err)
+		err = ledger_read_shape(fd, &segment->shape);
 	if (!err)
 		err = map_master_side(segment);
 	if (err)

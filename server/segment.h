@@ -24,6 +24,7 @@
 struct segment {
 	char path[512];
 	int fd; /* holds the lock: no other descriptor of it may be closed */
+	int view_fd; /* read-only; so this one stays open, too */
 	struct ledger_header shape;   /* a private copy */
 	struct ledger_header *header; /* in the file; with what follows it */
 	struct ledger_listener *listeners;
@@ -51,10 +52,12 @@ int segment_create(struct segment *segment, const struct config *config,
 
 /*
  * Goes on with the ledger @fd at @path, which the caller has locked: that of
- * the program we were, or of a master whose keepers live. Takes @fd. Returns
- * 0 or -errno: -EPROTO when it is none of our layout.
+ * the program we were, or of a master whose keepers live. Takes @fd, and
+ * @view_fd (-1: opens one). Returns 0 or -errno: -EPROTO when it is none of
+ * our layout.
  */
-int segment_attach(struct segment *segment, int fd, const char *path);
+int segment_attach(struct segment *segment, int fd, int view_fd,
+		   const char *path);
 
 /*
  * An entry for @listener: that of a former one of the same name, address and

@@ -8,49 +8,84 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
 
-int slot_fork(struct slot *slot, struct keeper_plan plan)
+void slot_init(struct slot *slot, unsigned number)
 {
-	int ends[2];
-	pid_t pid;
-	int err;
+	*slot = (struct slot){
+		.number = number,
+		.keeper_pidfd = -1,
+		.control_fd = -1,
+	};
+}
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		return -errno;
-	plan.slot = slot->number;
-	plan.control_fd = ends[1];
-	plan.master = getpid();
+int slot_fork(struct slot *slot, const struct keeper_plan *plan,
+	      const struct guard_user *user)
+{
+	struct keeper_birth birth = { .slot = slot->number, .user = *user };
+	int err = control_open(&slot->control_fd, &birth.control_fd);
+	pid_t pid;
+
+	if (err)
+		return err;
 	pid = fork();
-	if (pid == 0)
-		keeper_run(&plan);
+	if (pid == 0) {
+		close(slot->control_fd); /* or we would wait for ourselves */
+		keeper_begin(plan, &birth);
+	}
 	err = pid < 0 ? -errno : 0;
-	close(ends[1]);
+	close(birth.control_fd);
 	if (err) {
-		close(ends[0]);
+		close(slot->control_fd);
+		slot->control_fd = -1;
 		return err;
 	}
 	slot->state = SLOT_RUNNING;
 	slot->keeper = pid;
-	slot->control_fd = ends[0];
 	slot->is_serving = false;
-	slot->born_ns = clock_mono_ns();
+	slot->renewal = RENEWAL_FRESH;
+	slot->n_deaths = slot->n_unserved = 0;
+	slot->born_ns = slot->heard_ns = clock_mono_ns();
 	return 0;
+}
+
+void slot_go(const struct slot *slot)
+{
+	control_say(slot->control_fd, CONTROL_GO, 0, 0);
 }
 
 void slot_order(struct slot *slot, enum order order, uint64_t deadline_mono_ns)
 {
-	if (order != ORDER_SERVE)
-		slot->is_retiring = true;
+	slot->order = order;
 	if (slot->control_fd >= 0)
-		(void)control_send_order(slot->control_fd, order,
-					 deadline_mono_ns);
+		control_say(slot->control_fd, CONTROL_ORDER, (int32_t)order,
+			    deadline_mono_ns);
 }
+
+/* ---- renewal ---- */
+
+void slot_renew(struct slot *slot)
+{
+	slot->renewal = RENEWAL_ASKED;
+	slot->n_deaths = slot->n_unserved = 0;
+	control_say(slot->control_fd, CONTROL_RENEW, 0, 0);
+}
+
+int slot_send_plan(struct slot *slot, const struct keeper_plan *plan)
+{
+	const struct control_message message = { .kind = CONTROL_PLAN };
+
+	slot->renewal = RENEWAL_PLANNED;
+	slot->is_serving = false;
+	return control_send(slot->control_fd, &message, plan->fd, plan->n_fds);
+}
+
+/* ---- deaths ---- */
 
 /* Nobody of the slot is left: it is empty, or gets a new keeper. */
 static void all_gone(struct slot *slot)
@@ -60,8 +95,9 @@ static void all_gone(struct slot *slot)
 	close(slot->control_fd);
 	slot->control_fd = -1;
 	slot->is_serving = false;
-	if (slot->is_retiring) {
-		slot->state = SLOT_EMPTY;
+	slot->n_open = 0;
+	if (slot_is_retiring(slot)) {
+		slot_init(slot, slot->number);
 		return;
 	}
 	slot->state = SLOT_BACKOFF;
@@ -72,34 +108,47 @@ static void all_gone(struct slot *slot)
 			backoff_strike(&slot->backoff, now_ns - slot->born_ns);
 }
 
+static void log_loss(const struct slot *slot, int status)
+{
+	if (status == -1)
+		log_warning("keeper %u: is gone; its connections are lost",
+			    slot->number);
+	else
+		log_warning("keeper %u: %s %d; its connections are lost",
+			    slot->number,
+			    WIFSIGNALED(status) ? "killed by signal" :
+						  "left with",
+			    WIFSIGNALED(status) ? WTERMSIG(status) :
+						  WEXITSTATUS(status));
+}
+
 /*
  * Until its worker is gone too (it dies with its keeper, but not before it),
  * the slot's part of the ledger has a writer, and must not get another. The
- * end of the control socket tells when: see slot_read_reports().
+ * end of the control socket tells when: see slot_read().
  */
 void slot_keeper_died(struct slot *slot, int status)
 {
+	bool has_left = status == -1 || WIFEXITED(status);
+
 	slot->keeper = 0;
 	slot->state = SLOT_LOST;
-	if (slot->is_retiring && WIFEXITED(status))
+	if (slot->keeper_pidfd >= 0)
+		close(slot->keeper_pidfd);
+	slot->keeper_pidfd = -1;
+	if (slot_is_retiring(slot) && has_left)
 		return;
 	slot->last_status = status;
 	slot->n_failures += !slot->has_served;
-	log_warning("keeper %u: %s %d; its connections are lost", slot->number,
-		    WIFSIGNALED(status) ? "killed by signal" : "left with",
-		    WIFSIGNALED(status) ? WTERMSIG(status) :
-					  WEXITSTATUS(status));
+	log_loss(slot, status);
 }
 
-static void take_report(struct slot *slot, const struct control_report *report)
+void slot_kill(const struct slot *slot)
 {
-	slot->is_serving = report->type == REPORT_SERVING;
-	if (slot->is_serving) {
-		slot->has_served = true;
-		return;
-	}
-	slot->last_status = report->status;
-	slot->n_failures += !slot->has_served;
+	if (slot->keeper_pidfd >= 0)
+		(void)pidfd_send_signal(slot->keeper_pidfd, SIGKILL, NULL, 0);
+	else if (slot->keeper > 0)
+		(void)kill(slot->keeper, SIGKILL); /* our child */
 }
 
 const char *slot_last_death(const struct slot *slot, char *text, size_t bytes)
@@ -115,14 +164,75 @@ const char *slot_last_death(const struct slot *slot, char *text, size_t bytes)
 	return text;
 }
 
-void slot_read_reports(struct slot *slot)
-{
-	struct control_report report;
-	int got;
+/* ---- what it says ---- */
 
-	while ((got = control_read_report(slot->control_fd, &report)) > 0)
-		take_report(slot, &report);
+static void on_serving(struct slot *slot, const struct control_message *message)
+{
+	(void)message;
+	slot->is_serving = true;
+	slot->has_served = true;
+	slot->n_unserved = 0;
+	if (slot->renewal == RENEWAL_PLANNED)
+		slot->renewal = RENEWAL_FRESH;
+}
+
+static void on_died(struct slot *slot, const struct control_message *message)
+{
+	bool is_outside = WIFSIGNALED(message->value) &&
+			  WTERMSIG(message->value) == SIGKILL;
+
+	slot->is_serving = false;
+	slot->last_status = message->value;
+	slot->n_failures += !slot->has_served;
+	slot->n_deaths += !is_outside;
+	slot->n_unserved += !is_outside;
+}
+
+static void on_load(struct slot *slot, const struct control_message *message)
+{
+	slot->busy = (uint32_t)message->value;
+	if (slot->busy > 1000)
+		slot->busy = 1000;
+	slot->n_open = message->number;
+	slot->heard_ns = clock_mono_ns();
+}
+
+static void only_tell(struct slot *slot, const struct control_message *message)
+{
+	(void)slot, (void)message;
+}
+
+static const struct {
+	void (*take)(struct slot *slot, const struct control_message *message);
+	bool is_keepers; /* nobody else may say it */
+} reports[CONTROL_KINDS] = {
+	[CONTROL_SERVING] = { on_serving, false },
+	[CONTROL_DIED] = { on_died, true },
+	[CONTROL_BARE] = { only_tell, true },
+	[CONTROL_NOT_RENEWED] = { only_tell, true },
+	[CONTROL_LOAD] = { on_load, true },
+};
+
+int slot_read(struct slot *slot, enum control_kind *kind)
+{
+	struct control_received received;
+	int got = control_receive(slot->control_fd, &received);
+
+	*kind = CONTROL_KINDS;
+	if (got > 0) {
+		uint32_t said = received.message.kind;
+
+		control_drop_fds(&received);
+		if (said >= CONTROL_KINDS || !reports[said].take ||
+		    (reports[said].is_keepers &&
+		     received.sender != slot->keeper))
+			return 1;
+		*kind = said;
+		reports[said].take(slot, &received.message);
+		return 1;
+	}
 	/* the keeper's own end is noticed by waitpid(), before or after */
 	if (got < 0 && !slot->keeper)
 		all_gone(slot);
+	return 0;
 }

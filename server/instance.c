@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * instance.c - what a server has, whoever runs it at the moment
+ */
+#include "server/instance.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/runtime.h"
+#include "server/rendezvous.h"
+
+#define CONFIG_SUFFIX ".config"
+
+/* ---- NAME.config ---- */
+
+static int config_path(const struct instance *instance, char *out,
+		       size_t out_bytes)
+{
+	return runtime_path(instance->config->runtime_dir,
+			    instance->config->name, CONFIG_SUFFIX, out,
+			    out_bytes);
+}
+
+static int write_config(const struct config *config, const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	FILE *out;
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	out = fdopen(fd, "w");
+	if (!out) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	err = config_write_running(config, out);
+	if (fclose(out) && !err)
+		err = -errno;
+	return err;
+}
+
+/* Beside its place first, so that it is there whole, or as it was. */
+static int replace_config(struct instance *instance)
+{
+	char path[512], building[sizeof(path) + 32];
+	int fd, err = config_path(instance, path, sizeof(path));
+
+	if (err)
+		return err;
+	(void)snprintf(building, sizeof(building), "%s.%d", path,
+		       (int)getpid());
+	(void)unlink(building); /* of a former process with our pid */
+	err = write_config(instance->config, building);
+	if (!err && rename(building, path) < 0)
+		err = -errno;
+	if (err) {
+		(void)unlink(building);
+		return err;
+	}
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (instance->config_fd >= 0)
+		close(instance->config_fd);
+	instance->config_fd = fd;
+	return 0;
+}
+
+static int put_config(struct instance *instance)
+{
+	int err = replace_config(instance);
+
+	if (err)
+		log_error("%s: cannot keep the configuration in force: %s",
+			  instance->config->runtime_dir, strerror(-err));
+	return err;
+}
+
+/* ---- beginning ---- */
+
+int instance_open(struct instance *instance, struct config *config)
+{
+	*instance = (struct instance){
+		.config = config,
+		.segment.fd = -1,
+		.rendezvous_fd = -1,
+		.config_fd = -1,
+	};
+	instance->program_fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+	return instance->program_fd < 0 ? -errno : 0;
+}
+
+static int find_user(struct instance *instance)
+{
+	const char *name = instance->config->user;
+	int err;
+
+	if (geteuid() != 0 || !name[0])
+		return 0;
+	err = guard_find_user(name, &instance->user);
+	if (err)
+		log_error("user %s: %s", name,
+			  err == -ENOENT ? "no such user" : strerror(-err));
+	return err;
+}
+
+static int open_rendezvous(struct instance *instance)
+{
+	const struct config *config = instance->config;
+
+	if (instance->rendezvous_fd >= 0)
+		return 0;
+	instance->rendezvous_fd =
+		rendezvous_listen(config->runtime_dir, config->name);
+	if (instance->rendezvous_fd >= 0)
+		return 0;
+	log_error("%s: cannot make %s.control: %s", config->runtime_dir,
+		  config->name, strerror(-instance->rendezvous_fd));
+	return instance->rendezvous_fd;
+}
+
+/* ---- listeners and their entries ---- */
+
+/* Which listener of the configuration it is; ours to write. */
+static struct listen_config *config_of(struct instance *instance,
+				       const struct listener *listener)
+{
+	return &instance->config
+			->listeners[listener->config -
+				    instance->config->listeners];
+}
+
+static void give_entry(struct instance *instance, uint32_t entry,
+		       const struct listener *listener)
+{
+	struct listen_config *config = config_of(instance, listener);
+
+	config->entry[config->n_entries++] = entry;
+	instance->listeners[entry - 1] = *listener;
+}
+
+static int make_entries(struct instance *instance)
+{
+	instance->n_listeners = instance->segment.shape.n_listeners - 1;
+	instance->listeners = calloc(instance->n_listeners,
+				     sizeof(*instance->listeners));
+	if (!instance->listeners)
+		return -ENOMEM;
+	for (size_t i = 0; i < instance->n_listeners; i++)
+		instance->listeners[i].fd = -1;
+	return 0;
+}
+
+int instance_begin(struct instance *instance, const char *path, int old_fd)
+{
+	struct listener *opened = NULL;
+	size_t n = 0;
+	int err = find_user(instance);
+
+	if (!err)
+		err = listeners_open(instance->config, &instance->inherited,
+				     &opened, &n);
+	if (!err)
+		err = segment_create(&instance->segment, instance->config, path,
+				     old_fd, opened, n,
+				     config_n_workers(instance->config));
+	if (!err)
+		err = make_entries(instance);
+	if (err) {
+		listeners_close(opened, n);
+		return err;
+	}
+	for (size_t i = 0; i < n; i++)
+		give_entry(instance, (uint32_t)i + 1, &opened[i]);
+	free(opened);
+	inherited_close(&instance->inherited);
+	err = open_rendezvous(instance);
+	return err ? err : put_config(instance);
+}
+
+/* ---- going on ---- */
+
+static bool is_possible(const struct instance *instance,
+			const struct config *former)
+{
+	const struct config *config = instance->config;
+	const struct ledger_header *shape = &instance->segment.shape;
+	const char *wrong = NULL;
+
+	if (config_n_workers_max(config) > shape->n_slots)
+		wrong = "workers: the ledger has no room for so many";
+	else if (config->worker_connections > shape->n_rows)
+		wrong = "worker-connections: the ledger has no room for so "
+			"many";
+	else if (strcmp(config->user, former->user) != 0)
+		wrong = "user: is another one";
+	else if (strcmp(config->name, former->name) != 0 ||
+		 strcmp(config->runtime_dir, former->runtime_dir) != 0)
+		wrong = "name, runtime-dir: are others";
+	if (wrong)
+		log_error("%s; that takes a restart", wrong);
+	return !wrong;
+}
+
+/* One that has lost a socket is opened anew, as if it had had none. */
+static void forget_incomplete(struct instance *instance)
+{
+	for (size_t i = 0; i < instance->config->n_listeners; i++) {
+		struct listen_config *config = &instance->config->listeners[i];
+		bool is_whole = true;
+
+		for (unsigned e = 0; e < config->n_entries; e++)
+			is_whole &= instance->listeners[config->entry[e] - 1]
+					    .fd >= 0;
+		if (is_whole || config->is_retired)
+			continue;
+		for (unsigned e = 0; e < config->n_entries; e++) {
+			struct listener *listener =
+				&instance->listeners[config->entry[e] - 1];
+
+			listener_close(listener);
+			listener->config = NULL;
+		}
+		config->n_entries = 0;
+	}
+}
+
+static int find_entries(struct instance *instance, struct listener *opened,
+			size_t n)
+{
+	bool is_taken[LEDGER_MAX_LISTENERS] = { false };
+
+	for (size_t i = 0; i < instance->n_listeners; i++)
+		is_taken[i + 1] = listener_is_used(&instance->listeners[i]);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t entry = segment_find_entry(&instance->segment,
+						    &opened[i], is_taken);
+
+		if (!entry) {
+			log_error("%s: the ledger has no room for one more "
+				  "listener; that takes a restart",
+				  opened[i].config->name);
+			return -EINVAL;
+		}
+		is_taken[entry] = true;
+		give_entry(instance, entry, &opened[i]);
+	}
+	return 0;
+}
+
+static int open_new(struct instance *instance)
+{
+	struct listener *opened = NULL;
+	size_t n = 0;
+	int err = listeners_open(instance->config, &instance->inherited,
+				 &opened, &n);
+
+	if (err)
+		return err;
+	err = find_entries(instance, opened, n);
+	if (err)
+		listeners_close(opened, n);
+	else
+		free(opened);
+	return err;
+}
+
+int instance_go_on(struct instance *instance, struct config *former)
+{
+	int err = make_entries(instance);
+
+	if (!err)
+		err = find_user(instance);
+	if (!err && former && !is_possible(instance, former))
+		err = -EINVAL;
+	if (!err && former)
+		err = config_succeed(instance->config, former);
+	if (err)
+		return err;
+	listeners_find(instance->config, instance->segment.listeners,
+		       &instance->inherited, instance->listeners,
+		       instance->n_listeners);
+	forget_incomplete(instance);
+	err = open_new(instance);
+	return err ? err : open_rendezvous(instance);
+}
+
+/* A backlog may be changed at any time. */
+static void tune(struct listener *listener)
+{
+	unsigned backlog = listener->config->backlog;
+
+	if (!listener->backlog || listener->fd < 0 ||
+	    listener->backlog == backlog)
+		return;
+	listener->backlog = backlog;
+	(void)listen(listener->fd, (int)backlog); /* or it stays what it was */
+}
+
+/*
+ * The file of a unix socket whose listener is gone goes, too. It was nobody's
+ * socket any more, and is closed with those that nobody has taken.
+ */
+static void retire(struct instance *instance, uint32_t entry)
+{
+	const struct ledger_listener *known =
+		&instance->segment.listeners[entry];
+	const char *path = known->address + strlen("unix:");
+	bool has_file = ledger_get(known->flags) & LISTENER_OWN_FILE;
+
+	for (size_t i = 0; has_file && i < instance->n_listeners; i++) {
+		const struct listener *other = &instance->listeners[i];
+
+		if (other->fd >= 0 && other->inode == known->inode)
+			has_file = false; /* the same socket, another service */
+	}
+	if (has_file)
+		(void)unlink(path);
+	segment_retire_listener(&instance->segment, entry, true);
+}
+
+int instance_commit(struct instance *instance)
+{
+	for (size_t i = 0; i < instance->n_listeners; i++) {
+		struct listener *listener = &instance->listeners[i];
+		uint32_t entry = (uint32_t)i + 1;
+
+		if (!listener_is_used(listener))
+			continue;
+		if (!listener_accepts(listener)) {
+			retire(instance, entry);
+			continue;
+		}
+		tune(listener);
+		segment_put_listener(&instance->segment, entry, listener);
+	}
+	inherited_close(&instance->inherited);
+	return put_config(instance);
+}
+
+/* ---- plans ---- */
+
+int instance_plan(const struct instance *instance, struct keeper_plan *plan)
+{
+	plan->fd = calloc(PLAN_SOCKETS + instance->n_listeners,
+			  sizeof(*plan->fd));
+	if (!plan->fd)
+		return -ENOMEM;
+	plan->fd[PLAN_PROGRAM] = instance->program_fd;
+	plan->fd[PLAN_CONFIG] = instance->config_fd;
+	plan->fd[PLAN_LEDGER] = instance->segment.fd;
+	plan->fd[PLAN_VIEW] = instance->segment.view_fd;
+	plan->fd[PLAN_RENDEZVOUS] = instance->rendezvous_fd;
+	plan->n_fds = PLAN_SOCKETS;
+	for (size_t i = 0; i < instance->n_listeners; i++)
+		if (listener_accepts(&instance->listeners[i]))
+			plan->fd[plan->n_fds++] = instance->listeners[i].fd;
+	return 0;
+}
+
+/* As much of a ledger as a keeper reads, and room for its part. */
+static int make_ledger(const struct segment *segment)
+{
+	const struct ledger_header *shape = &segment->shape;
+	int fd = memfd_create("guichet-rehearsal", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (fchmod(fd, 0600) == 0 &&
+	    ftruncate(fd, (off_t)shape->file_bytes) == 0 &&
+	    write(fd, segment->header, shape->parts_offset) ==
+		    (ssize_t)shape->parts_offset)
+		return fd;
+	close(fd);
+	return -ENOMEM;
+}
+
+int instance_plan_rehearsal(const struct instance *instance,
+			    struct keeper_plan *plan)
+{
+	int fd = make_ledger(&instance->segment);
+	int err = fd < 0 ? fd : instance_plan(instance, plan);
+
+	if (err)
+		return err;
+	plan->fd[PLAN_LEDGER] = fd;
+	plan->fd[PLAN_VIEW] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return plan->fd[PLAN_VIEW] < 0 ? -errno : 0;
+}
+
+/* ---- ending ---- */
+
+void instance_close_listeners(struct instance *instance)
+{
+	for (size_t i = 0; i < instance->n_listeners; i++)
+		listener_close(&instance->listeners[i]);
+}
+
+void instance_end(struct instance *instance)
+{
+	char path[512];
+
+	instance_close_listeners(instance);
+	if (config_path(instance, path, sizeof(path)) == 0)
+		(void)unlink(path);
+	rendezvous_unlink(instance->config->runtime_dir,
+			  instance->config->name);
+}
