@@ -10,6 +10,7 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "common/base.h"
@@ -160,6 +161,15 @@ const char *addr_format_typed(const struct addr *addr, char *out)
 							 "%s:%s:%u",
 			       name, addr->host, (unsigned)addr->port);
 	return out;
+}
+
+bool addr_is_same_typed(const struct addr *a, const struct addr *b)
+{
+	if (a->transport != b->transport)
+		return false;
+	if (a->transport == TRANSPORT_UNIX)
+		return !strcmp(a->path, b->path);
+	return a->port == b->port && !strcasecmp(a->host, b->host);
 }
 
 /* --- as sockets take them -------------------------------------------------- */

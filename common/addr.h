@@ -92,6 +92,12 @@ const char *addr_format_bare(const struct addr_socket *socket, char *out);
 #define ADDR_TYPED_BYTES 320
 const char *addr_format_typed(const struct addr *addr, char *out);
 
+/*
+ * Whether they were typed the same, but for capitals in a host's name. Whether
+ * two names mean one place only bind(2) can tell.
+ */
+bool addr_is_same_typed(const struct addr *a, const struct addr *b);
+
 /* The port in host order, 0 for a unix socket; and setting it. */
 uint16_t addr_port(const struct addr_socket *socket);
 void addr_set_port(struct addr_socket *socket, uint16_t port);

@@ -6,6 +6,9 @@
  * directive by directive; the command line replaces what it names; and then
  * comes what only the whole can tell (names used twice, no listener, too few
  * descriptors). A listener is a draft until all of that was right.
+ *
+ * The configuration in force is read by the same steps, but for those that
+ * look at the machine.
  */
 #include "server/config.h"
 
@@ -13,7 +16,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -24,8 +26,6 @@
 #include "server/config_text.h"
 #include "server/module.h"
 #include "server/program.h"
-
-#define WORKERS_MAX 128
 
 struct draft {
 	struct listen_config listen;
@@ -43,7 +43,9 @@ struct reading {
 	const struct config_section *server; /* the first one, or NULL */
 	struct draft *draft;
 	size_t n_drafts;
-	bool has_unknown; /* a section, which may have been a listener */
+	bool has_unknown;  /* a section, which may have been a listener */
+	bool is_running;   /* the configuration in force is read again */
+	size_t n_forgiven; /* problems that are told and do not count */
 };
 
 static struct config_place place_of(const struct reading *r, unsigned line)
@@ -143,7 +145,9 @@ static void take_setting(struct reading *r, const struct directive *directive,
 	}
 	if (!setting->value)
 		return; /* was reported with the syntax */
-	wrong = directive_parse(directive, base, setting->value);
+	wrong = r->is_running ?
+			directive_parse_again(directive, base, setting->value) :
+			directive_parse(directive, base, setting->value);
 	if (wrong)
 		config_problem_add(&r->problems, place, "%s: \"%s\" %s",
 				   setting->name, setting->value, wrong);
@@ -249,15 +253,25 @@ static void take_address(struct reading *r, struct draft *draft,
 				   "[listen %s]: %s", section->argument, why);
 }
 
+/* One of those that only a configuration in force has; NULL: it is none. */
+static const struct directive *find_running(const struct reading *r,
+					    const char *name)
+{
+	return r->is_running ? directive_find(&running_directives, name) : NULL;
+}
+
 /*
  * Settings of the service's own. Which one that is may stand further down in
  * the section, so it is not told yet.
  */
-static void skip_listen_other(struct reading *r,
+static void take_listen_other(struct reading *r,
 			      const struct config_section *section,
 			      const struct config_setting *setting, void *base)
 {
-	(void)r, (void)section, (void)setting, (void)base;
+	const struct directive *directive = find_running(r, setting->name);
+
+	if (directive)
+		take_setting(r, directive, section, setting, ON_ALL, base);
 }
 
 /* One that is not of @service, which is NULL where that is unknown. */
@@ -276,6 +290,26 @@ static void report_foreign(struct reading *r, const struct service *service,
 				   setting->name, owner->name, service->name);
 }
 
+/* What there is of a problem since the first @n_before is told, no more. */
+static void forgive(struct reading *r, size_t n_before)
+{
+	r->n_forgiven += r->problems.n - n_before;
+}
+
+/*
+ * They were right once. A file that has gone since must not keep a keeper from
+ * coming back, and with it all other listeners' connections.
+ */
+static void make_own(struct reading *r, struct draft *draft,
+		     const struct config_section *section)
+{
+	size_t n_before = r->problems.n;
+
+	config_own_take(&draft->listen, section, draft->place, &r->problems);
+	if (r->is_running && config_own_is_made(&draft->listen))
+		forgive(r, n_before);
+}
+
 static void take_own(struct reading *r, struct draft *draft,
 		     const struct config_section *section)
 {
@@ -288,7 +322,8 @@ static void take_own(struct reading *r, struct draft *draft,
 	for (size_t i = 0; i < section->n_settings; i++) {
 		const struct config_setting *setting = &section->setting[i];
 
-		if (directive_find(&listen_directives, setting->name))
+		if (directive_find(&listen_directives, setting->name) ||
+		    find_running(r, setting->name))
 			continue;
 		if (service && config_own_find(service, setting->name))
 			(void)is_first(r, section, setting);
@@ -296,8 +331,7 @@ static void take_own(struct reading *r, struct draft *draft,
 			report_foreign(r, service, section, setting);
 	}
 	if (service && draft->has_address)
-		config_own_take(&draft->listen, section, draft->place,
-				&r->problems);
+		make_own(r, draft, section);
 }
 
 static void take_listen(struct reading *r, const struct config_section *section)
@@ -314,7 +348,7 @@ static void take_listen(struct reading *r, const struct config_section *section)
 	if (draft->has_address)
 		transports = 1U << draft->listen.addr.transport;
 	take_settings(r, &listen_directives, section, transports,
-		      &draft->listen, skip_listen_other);
+		      &draft->listen, take_listen_other);
 	take_own(r, draft, section);
 	name = config_section_find(section, "name");
 	if (name && draft->listen.name[0])
@@ -329,6 +363,32 @@ static void take_listen(struct reading *r, const struct config_section *section)
 				   "\"service = echo\", or another",
 				   section->argument ? " " : "",
 				   section->argument ? section->argument : "");
+}
+
+static bool is_retired_section(const struct reading *r,
+			       const struct config_section *section)
+{
+	const struct config_setting *retired;
+
+	retired = config_section_find(section, "retired");
+	return r->is_running && retired && retired->value &&
+	       !strcmp(retired->value, "yes");
+}
+
+/*
+ * What a retired one cannot have any more, say its module, is its own loss and
+ * not that of all others.
+ */
+static void take_any_listen(struct reading *r,
+			    const struct config_section *section)
+{
+	size_t n_before = r->problems.n, n_forgiven = r->n_forgiven;
+
+	take_listen(r, section);
+	if (!is_retired_section(r, section))
+		return;
+	r->n_forgiven = n_forgiven;
+	forgive(r, n_before);
 }
 
 static void take_unknown(struct reading *r,
@@ -361,7 +421,7 @@ static void take_section(struct reading *r,
 	else if (strcmp(section->word, "listen") != 0)
 		take_unknown(r, section);
 	else if (!r->command->is_instance_only)
-		take_listen(r, section);
+		take_any_listen(r, section);
 }
 
 /* --- the command line ----------------------------------------------------- */
@@ -448,17 +508,17 @@ static void take_command(struct reading *r)
 
 /* --- what only the whole can tell ----------------------------------------- */
 
-/* As typed: whether two names mean one place only bind(2) can tell. */
 static bool is_same_address(const struct draft *a, const struct draft *b)
 {
 	const struct addr *x = &a->listen.addr, *y = &b->listen.addr;
 
-	if (!a->has_address || !b->has_address || x->transport != y->transport)
+	if (!a->has_address || !b->has_address)
 		return false;
-	if (x->transport == TRANSPORT_UNIX)
-		return !strcmp(x->path, y->path);
-	/* port 0 is another port each time */
-	return x->port && x->port == y->port && !strcasecmp(x->host, y->host);
+	/* one that is retired listens no more; port 0 is another each time */
+	if (a->listen.is_retired || b->listen.is_retired ||
+	    (x->transport != TRANSPORT_UNIX && !x->port))
+		return false;
+	return addr_is_same_typed(x, y);
 }
 
 static void check_address(struct reading *r, const struct draft *first,
@@ -503,6 +563,7 @@ static const struct draft *find_name(const struct reading *r, const char *name,
 {
 	for (size_t i = 0; i < n; i++)
 		if (!r->draft[i].is_replaced &&
+		    !r->draft[i].listen.is_retired &&
 		    !strcmp(r->draft[i].listen.name, name))
 			return &r->draft[i];
 	return NULL;
@@ -513,7 +574,8 @@ static void check_names(struct reading *r)
 	for (size_t i = 0; i < r->n_drafts; i++) {
 		const struct draft *draft = &r->draft[i], *first;
 
-		if (!draft->name_line || draft->is_replaced)
+		if (!draft->name_line || draft->is_replaced ||
+		    draft->listen.is_retired)
 			continue;
 		first = find_name(r, draft->listen.name, i);
 		if (first)
@@ -637,13 +699,34 @@ static void check_descriptors(struct reading *r)
 			   (unsigned long long)room);
 }
 
+/*
+ * Idle workers to keep, from some to some. Our own default makes do with what
+ * was set for the other.
+ */
+static void check_spare(struct reading *r)
+{
+	struct config *config = r->config;
+	const struct config_setting *setting = NULL;
+
+	if (config->max_spare >= config->min_spare)
+		return;
+	if (r->server)
+		setting = config_section_find(r->server, "max-spare");
+	if (!setting) {
+		config->max_spare = config->min_spare;
+		return;
+	}
+	config_problem_add(&r->problems, place_of(r, setting->line),
+			   "max-spare: %u is less than min-spare, which is %u",
+			   config->max_spare, config->min_spare);
+}
+
 /* --- the whole ------------------------------------------------------------ */
 
 static void set_defaults(struct config *config)
 {
 	*config = (struct config){ 0 };
 	directives_set_defaults(&server_directives, config);
-	runtime_dir(config->runtime_dir, sizeof(config->runtime_dir));
 }
 
 static void report_unreadable(struct reading *r, int err)
@@ -671,6 +754,12 @@ static const char *choose_file(const struct config_command *command)
 	return file;
 }
 
+static void take_sections(struct reading *r)
+{
+	for (size_t i = 0; i < r->text.n_sections; i++)
+		take_section(r, &r->text.section[i]);
+}
+
 /* Whether the file was read, so that what is missing in it is missing. */
 static bool read_file(struct reading *r)
 {
@@ -683,8 +772,7 @@ static bool read_file(struct reading *r)
 	err = config_text_read(&r->text, file, &r->problems);
 	if (err)
 		report_unreadable(r, err);
-	for (size_t i = 0; i < r->text.n_sections; i++)
-		take_section(r, &r->text.section[i]);
+	take_sections(r);
 	return !err && !r->text.is_cut;
 }
 
@@ -706,8 +794,8 @@ static void keep_listeners(struct reading *r)
 	for (size_t i = 0; i < r->n_drafts; i++) {
 		struct draft *draft = &r->draft[i];
 
-		if (!draft->has_address || !draft->listen.service ||
-		    draft->is_replaced)
+		if (!draft->has_address || draft->is_replaced ||
+		    !config_own_is_made(&draft->listen))
 			continue;
 		listeners[config->n_listeners++] = draft->listen;
 		draft->listen = (struct listen_config){ 0 }; /* not ours */
@@ -721,6 +809,15 @@ static void free_drafts(struct reading *r)
 	free(r->draft);
 }
 
+/* Releases what was only for reading; returns how many problems count. */
+static unsigned end_reading(struct reading *r, FILE *errors)
+{
+	free_drafts(r);
+	config_text_free(&r->text);
+	return config_problems_print(&r->problems, errors) -
+	       (unsigned)r->n_forgiven;
+}
+
 unsigned config_read(struct config *config,
 		     const struct config_command *command, FILE *errors)
 {
@@ -728,17 +825,40 @@ unsigned config_read(struct config *config,
 	bool is_read;
 
 	set_defaults(config);
+	runtime_dir(config->runtime_dir, sizeof(config->runtime_dir));
 	is_read = read_file(&r);
 	take_command(&r);
+	check_spare(&r);
 	if (!command->is_instance_only) {
 		check_listeners(&r, is_read);
 		check_program_users(&r);
 		check_descriptors(&r);
 		keep_listeners(&r);
 	}
-	free_drafts(&r);
-	config_text_free(&r.text);
-	return config_problems_print(&r.problems, errors);
+	return end_reading(&r, errors);
+}
+
+unsigned config_read_running(struct config *config, int fd, FILE *errors)
+{
+	static const struct config_command nothing;
+	struct reading r = { .config = config,
+			     .command = &nothing,
+			     .is_running = true };
+	int err;
+
+	set_defaults(config);
+	err = config_text_read_fd(&r.text, "configuration in force", fd,
+				  &r.problems);
+	if (err)
+		config_problem_add(&r.problems, place_of(&r, 0), "%s",
+				   strerror(-err));
+	take_sections(&r);
+	if (!err && !config->runtime_dir[0])
+		config_problem_add(&r.problems, place_of(&r, 0),
+				   "no runtime-dir");
+	check_listeners(&r, !err && !r.text.is_cut);
+	keep_listeners(&r);
+	return end_reading(&r, errors);
 }
 
 void config_free(struct config *config)
@@ -759,28 +879,15 @@ unsigned config_n_workers(const struct config *config)
 		return config->workers;
 	/* fails where there are more processors than a cpu_set_t has bits */
 	if (sched_getaffinity(0, sizeof(processors), &processors) < 0)
-		return WORKERS_MAX;
+		return CONFIG_WORKERS_MAX;
 	n = CPU_COUNT(&processors);
-	return n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
+	return n > CONFIG_WORKERS_MAX ? CONFIG_WORKERS_MAX : (unsigned)n;
 }
 
-void config_dump(const struct config *config, FILE *out)
+unsigned config_n_workers_max(const struct config *config)
 {
-	char typed[ADDR_TYPED_BYTES];
-
-	fputs("[server]\n", out);
-	directives_print(&server_directives, config, ON_ALL, out);
-	for (size_t i = 0; i < config->n_listeners; i++) {
-		const struct listen_config *listen = &config->listeners[i];
-
-		fputs("\n[listen ", out);
-		addr_format_typed(&listen->addr, typed);
-		config_text_print_value(typed, out);
-		fputs("]\n", out);
-		directives_print(&listen_directives, listen,
-				 1U << listen->addr.transport, out);
-		config_own_print(listen, out);
-	}
+	return config->workers_max ? config->workers_max :
+				     config_n_workers(config);
 }
 
 void config_describe(FILE *out)

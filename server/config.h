@@ -21,6 +21,8 @@
 
 #define CONFIG_DEFAULT_FILE "/etc/guichet/guichetd.conf"
 
+#define CONFIG_WORKERS_MAX 128
+
 /* One [listen ADDRESS] section, or one -l. */
 struct listen_config {
 	struct addr addr;
@@ -29,7 +31,7 @@ struct listen_config {
 	uint64_t idle_timeout_ns;     /* UNITS_OFF: never */
 	uint64_t lifetime_ns;         /* UNITS_OFF: for ever */
 	unsigned backlog;
-	mode_t mode;         /* unix sockets: of the socket file */
+	mode_t mode; /* unix sockets: of the socket file */
 	/*
 	 * In a configuration in force (config_read_running): its entries in
 	 * the ledger, one for each socket; and whether it is no longer
@@ -54,12 +56,13 @@ struct config {
 	unsigned worker_connections;
 	char user[64]; /* "": stay who we are */
 	uint64_t drain_timeout_ns;
-	uint64_t hang_timeout_ns; /* UNITS_OFF: never */
+	uint64_t hang_timeout_ns;         /* UNITS_OFF: never */
 	uint64_t orphan_timeout_ns;       /* how long without a master */
 	uint64_t max_worker_age_ns;       /* UNITS_OFF: no limit, as below */
 	uint64_t max_worker_memory_bytes; /* resident, its own */
 	uint64_t max_worker_connections;  /* accepted by one process */
 	enum log_level log_level;
+	/* in the file's order, then those that are retired */
 	struct listen_config *listeners;
 	size_t n_listeners;
 };
@@ -94,8 +97,15 @@ void config_free(struct config *config);
  * the file's own syntax, with what the master knows of each listener (its
  * entries; those that are retired). Its processes begin with that.
  *
- * write: all of @config, in that form. read: the same from @fd, from its
- * begin; @fd stays open. Returns the number of problems, as config_read().
+ * write: all of @config, in that form. Returns 0 or -errno.
+ *
+ * read: the same from @fd, from its begin; @fd stays open, and its offset where
+ * it is. Nothing else is read: no command line, no environment. Returns the
+ * number of problems, as config_read(). What was right once and depends on the
+ * machine is not checked again (a user's name, the limit of descriptors), or,
+ * where it is a service's own setting, told on @errors and not counted. Nor is
+ * it counted when the service of a retired listener is gone; such a listener
+ * is left out.
  */
 int config_write_running(const struct config *config, FILE *out);
 unsigned config_read_running(struct config *config, int fd, FILE *errors);
@@ -104,7 +114,9 @@ unsigned config_read_running(struct config *config, int fd, FILE *errors);
  * What @config has of @former: a listener of the same typed address, service
  * and name keeps its entries. Those of @former that @config has not are
  * appended to it as retired; they move there, and @former is to be freed all
- * the same. Returns 0 or -ENOMEM.
+ * the same. One that was retired and is configured again has its entries back.
+ * Those without an entry are left behind. Returns 0 or -ENOMEM; then nothing
+ * has changed.
  */
 int config_succeed(struct config *config, struct config *former);
 
@@ -114,10 +126,14 @@ int config_succeed(struct config *config, struct config *former);
 /* Prints the sections' directives, for --help. */
 void config_describe(FILE *out);
 
-/* Prints @config in the file's own syntax, defaults included. */
+/* Prints what is configured in the file's own syntax, defaults included. */
 void config_dump(const struct config *config, FILE *out);
 
-/* The number of workers asked for, "auto" resolved (sched_getaffinity). */
+/*
+ * The number of workers asked for, "auto" resolved (sched_getaffinity): the
+ * fewest, and the most; the same unless a range was asked for.
+ */
 unsigned config_n_workers(const struct config *config);
+unsigned config_n_workers_max(const struct config *config);
 
 #endif

@@ -59,27 +59,109 @@ static const char *format_number(const struct directive *directive,
 	return out;
 }
 
-/* A number, or 0 for the word "auto". */
-static const char *parse_auto(const struct directive *directive, void *field,
-			      const char *value)
+/* --- workers: "auto", a number, or MIN-MAX -------------------------------- */
+
+/* Takes "MIN-MAX"; false when it is none. */
+static bool parse_range(const struct directive *directive, const char *value,
+			uint64_t *min, uint64_t *max)
 {
-	if (!strcmp(value, "auto")) {
-		*(unsigned *)field = 0;
-		return NULL;
-	}
-	if (parse_number(directive, field, value))
-		return complain("is not \"auto\" or a number from %llu to %llu",
+	const char *dash = strchr(value, '-');
+	char text[32];
+
+	if (!dash || (size_t)(dash - value) >= sizeof(text))
+		return false;
+	memcpy(text, value, (size_t)(dash - value));
+	text[dash - value] = 0;
+	return !units_parse_number(text, directive->min, directive->max, min) &&
+	       !units_parse_number(dash + 1, *min, directive->max, max);
+}
+
+/* Their field is the whole configuration, for they are two of it. */
+static const char *parse_workers(const struct directive *directive, void *field,
+				 const char *value)
+{
+	struct config *config = field;
+	uint64_t min = 0, max = 0;
+
+	if (strcmp(value, "auto") != 0 &&
+	    units_parse_number(value, directive->min, directive->max, &min) &&
+	    !parse_range(directive, value, &min, &max))
+		return complain("is not \"auto\", a number from %llu to %llu "
+				"or a range of these like 2-8",
 				(unsigned long long)directive->min,
 				(unsigned long long)directive->max);
+	config->workers = (unsigned)min;
+	config->workers_max = (unsigned)max;
 	return NULL;
 }
 
-static const char *format_auto(const struct directive *directive,
-			       const void *field, char *out)
+static const char *format_workers(const struct directive *directive,
+				  const void *field, char *out)
 {
-	if (!*(const unsigned *)field)
+	const struct config *config = field;
+
+	(void)directive;
+	if (!config->workers)
 		return "auto";
-	return format_number(directive, field, out);
+	if (config->workers_max)
+		snprintf(out, DIRECTIVE_TEXT_BYTES, "%u-%u", config->workers,
+			 config->workers_max);
+	else
+		snprintf(out, DIRECTIVE_TEXT_BYTES, "%u", config->workers);
+	return out;
+}
+
+/* --- limits of other things than time ------------------------------------- */
+
+static const char *parse_count_limit(const struct directive *directive,
+				     void *field, const char *value)
+{
+	uint64_t count = UNITS_OFF;
+
+	if (strcmp(value, "off") != 0 &&
+	    units_parse_number(value, directive->min, directive->max, &count))
+		return complain("is not \"off\" or a number from %llu to %llu",
+				(unsigned long long)directive->min,
+				(unsigned long long)directive->max);
+	*(uint64_t *)field = count;
+	return NULL;
+}
+
+static const char *format_count_limit(const struct directive *directive,
+				      const void *field, char *out)
+{
+	uint64_t count = *(const uint64_t *)field;
+
+	(void)directive;
+	if (count == UNITS_OFF)
+		return "off";
+	snprintf(out, DIRECTIVE_TEXT_BYTES, "%llu", (unsigned long long)count);
+	return out;
+}
+
+static const char *parse_size_limit(const struct directive *directive,
+				    void *field, const char *value)
+{
+	char min[UNITS_TEXT_BYTES], max[UNITS_TEXT_BYTES];
+	uint64_t bytes;
+	int err = units_parse_size(value, true, &bytes);
+
+	if (err == -EINVAL)
+		return "is not a size like 64k, 512m, 2g or \"off\"";
+	if (err || (bytes != UNITS_OFF &&
+		    (bytes < directive->min || bytes > directive->max)))
+		return complain("is not from %s to %s, or \"off\"",
+				units_format_size(directive->min, min),
+				units_format_size(directive->max, max));
+	*(uint64_t *)field = bytes;
+	return NULL;
+}
+
+static const char *format_size_limit(const struct directive *directive,
+				     const void *field, char *out)
+{
+	(void)directive;
+	return units_format_size(*(const uint64_t *)field, out);
 }
 
 /* --- durations ------------------------------------------------------------ */
@@ -198,6 +280,17 @@ static const char *parse_user(const struct directive *directive, void *field,
 	return NULL;
 }
 
+/* An unprivileged keeper need not be able to look it up. */
+static const char *parse_user_again(const struct directive *directive,
+				    void *field, const char *value)
+{
+	(void)directive;
+	if (strlen(value) >= sizeof(((struct config *)NULL)->user))
+		return "is too long";
+	strcpy(field, value);
+	return NULL;
+}
+
 static const char *parse_log_level(const struct directive *directive,
 				   void *field, const char *value)
 {
@@ -300,6 +393,65 @@ static const char *format_mode(const struct directive *directive,
 	return out;
 }
 
+/* --- what the master knows of a listener ---------------------------------- */
+
+/* "3 4"; its field is the whole listener, for they are counted. */
+static const char *parse_entries(const struct directive *directive, void *field,
+				 const char *value)
+{
+	struct listen_config *listen = field;
+	char word[16];
+	uint64_t entry;
+	unsigned n = 0;
+
+	for (size_t bytes; *value; value += bytes, value += *value == ' ') {
+		bytes = strcspn(value, " ");
+		if (n == ADDR_LIST_MAX || bytes >= sizeof(word))
+			return "is not a list of entries";
+		memcpy(word, value, bytes);
+		word[bytes] = 0;
+		if (units_parse_number(word, directive->min, directive->max,
+				       &entry))
+			return "is not a list of entries";
+		listen->entry[n++] = (uint32_t)entry;
+	}
+	listen->n_entries = n;
+	return NULL;
+}
+
+static const char *format_entries(const struct directive *directive,
+				  const void *field, char *out)
+{
+	const struct listen_config *listen = field;
+	size_t n = 0;
+
+	(void)directive;
+	out[0] = 0;
+	/* 16 of 10 digits, and what parts them: they always fit */
+	for (unsigned i = 0; i < listen->n_entries; i++)
+		n += (size_t)snprintf(out + n, DIRECTIVE_TEXT_BYTES - n, "%s%u",
+				      i ? " " : "", listen->entry[i]);
+	return out;
+}
+
+static const char *parse_yes(const struct directive *directive, void *field,
+			     const char *value)
+{
+	(void)directive;
+	*(bool *)field = !strcmp(value, "yes");
+	return *(bool *)field || !strcmp(value, "no") ?
+		       NULL :
+		       "is neither \"yes\" nor \"no\"";
+}
+
+static const char *format_yes(const struct directive *directive,
+			      const void *field, char *out)
+{
+	(void)directive;
+	(void)out;
+	return *(const bool *)field ? "yes" : "no";
+}
+
 /* --- the tables ----------------------------------------------------------- */
 
 #define DAY_NS  (24 * 3600 * NS_PER_S)
@@ -307,7 +459,8 @@ static const char *format_mode(const struct directive *directive,
 
 /* A kind is named for its parser. */
 static const struct directive_kind kind_name = { parse_name, format_text };
-static const struct directive_kind kind_auto = { parse_auto, format_auto };
+static const struct directive_kind kind_workers = { parse_workers,
+						    format_workers };
 static const struct directive_kind kind_number = { parse_number,
 						   format_number };
 static const struct directive_kind kind_user = { parse_user, format_text };
@@ -323,6 +476,13 @@ static const struct directive_kind kind_service = { parse_service,
 						    format_service };
 static const struct directive_kind kind_label = { parse_label, format_text };
 static const struct directive_kind kind_mode = { parse_mode, format_mode };
+static const struct directive_kind kind_count_limit = { parse_count_limit,
+							format_count_limit };
+static const struct directive_kind kind_size_limit = { parse_size_limit,
+						       format_size_limit };
+static const struct directive_kind kind_entries = { parse_entries,
+						    format_entries };
+static const struct directive_kind kind_yes = { parse_yes, format_yes };
 
 static const struct directive server_rows[] = {
 	{
@@ -336,14 +496,36 @@ static const struct directive server_rows[] = {
 	},
 	{
 		.name = "workers",
-		.argument = "N|auto",
+		.argument = "N|auto|MIN-MAX",
 		.fallback = "auto",
 		.help = "workers; auto: the processors it may run on",
 		.transports = ON_ALL,
-		.kind = &kind_auto,
-		.offset = offsetof(struct config, workers),
+		.kind = &kind_workers,
+		.offset = 0,
 		.min = 1,
-		.max = 128,
+		.max = CONFIG_WORKERS_MAX,
+	},
+	{
+		.name = "min-spare",
+		.argument = "N",
+		.fallback = "1",
+		.help = "idle workers to keep, at least, of MIN-MAX",
+		.transports = ON_ALL,
+		.kind = &kind_number,
+		.offset = offsetof(struct config, min_spare),
+		.min = 1,
+		.max = CONFIG_WORKERS_MAX,
+	},
+	{
+		.name = "max-spare",
+		.argument = "N",
+		.fallback = "4",
+		.help = "idle workers to keep, at most, of MIN-MAX",
+		.transports = ON_ALL,
+		.kind = &kind_number,
+		.offset = offsetof(struct config, max_spare),
+		.min = 1,
+		.max = CONFIG_WORKERS_MAX,
 	},
 	{
 		.name = "worker-connections",
@@ -357,12 +539,46 @@ static const struct directive server_rows[] = {
 		.max = LEDGER_MAX_ROWS,
 	},
 	{
+		.name = "max-worker-age",
+		.argument = "DURATION|off",
+		.fallback = "off",
+		.help = "how old a worker may get before it is replaced",
+		.transports = ON_ALL,
+		.kind = &kind_limit,
+		.offset = offsetof(struct config, max_worker_age_ns),
+		.min = NS_PER_S,
+		.max = YEAR_NS,
+	},
+	{
+		.name = "max-worker-memory",
+		.argument = "SIZE|off",
+		.fallback = "off",
+		.help = "how much memory it may use before it is replaced",
+		.transports = ON_ALL,
+		.kind = &kind_size_limit,
+		.offset = offsetof(struct config, max_worker_memory_bytes),
+		.min = 1ULL << 20,
+		.max = 1ULL << 40,
+	},
+	{
+		.name = "max-worker-connections",
+		.argument = "N|off",
+		.fallback = "off",
+		.help = "how many it may accept before it is replaced",
+		.transports = ON_ALL,
+		.kind = &kind_count_limit,
+		.offset = offsetof(struct config, max_worker_connections),
+		.min = 1,
+		.max = UINT32_MAX,
+	},
+	{
 		.name = "user",
 		.argument = "USER",
 		.fallback = "",
 		.help = "whom to become when started as root; \"\": nobody else",
 		.transports = ON_ALL,
 		.kind = &kind_user,
+		.parse_again = parse_user_again,
 		.offset = offsetof(struct config, user),
 	},
 	{
@@ -385,6 +601,17 @@ static const struct directive server_rows[] = {
 		.kind = &kind_limit,
 		.offset = offsetof(struct config, hang_timeout_ns),
 		.min = 10 * NS_PER_MS,
+		.max = DAY_NS,
+	},
+	{
+		.name = "orphan-timeout",
+		.argument = "DURATION",
+		.fallback = "10s",
+		.help = "how long workers serve on without a master",
+		.transports = ON_ALL,
+		.kind = &kind_duration,
+		.offset = offsetof(struct config, orphan_timeout_ns),
+		.min = 100 * NS_PER_MS,
 		.max = DAY_NS,
 	},
 	{
@@ -469,6 +696,28 @@ static const struct directive listen_rows[] = {
 	},
 };
 
+static const struct directive running_rows[] = {
+	{
+		.name = "entries",
+		.argument = "N...",
+		.help = "its entries in the ledger, one for each socket",
+		.transports = ON_ALL,
+		.kind = &kind_entries,
+		.offset = 0,
+		.min = LEDGER_FORMER + 1,
+		.max = LEDGER_MAX_LISTENERS - 1,
+	},
+	{
+		.name = "retired",
+		.argument = "yes|no",
+		.fallback = "no",
+		.help = "whether it is no longer configured",
+		.transports = ON_ALL,
+		.kind = &kind_yes,
+		.offset = offsetof(struct listen_config, is_retired),
+	},
+};
+
 const struct directive_table server_directives = {
 	.row = server_rows,
 	.n_rows = ARRAY_LEN(server_rows),
@@ -476,6 +725,10 @@ const struct directive_table server_directives = {
 const struct directive_table listen_directives = {
 	.row = listen_rows,
 	.n_rows = ARRAY_LEN(listen_rows),
+};
+const struct directive_table running_directives = {
+	.row = running_rows,
+	.n_rows = ARRAY_LEN(running_rows),
 };
 
 /* --- what is done with any table ------------------------------------------ */
@@ -505,6 +758,16 @@ const char *directive_parse(const struct directive *directive, void *base,
 {
 	return directive->kind->parse(directive,
 				      (char *)base + directive->offset, value);
+}
+
+const char *directive_parse_again(const struct directive *directive, void *base,
+				  const char *value)
+{
+	void *field = (char *)base + directive->offset;
+
+	if (!directive->parse_again)
+		return directive_parse(directive, base, value);
+	return directive->parse_again(directive, field, value);
 }
 
 void directives_set_defaults(const struct directive_table *table, void *base)

@@ -42,8 +42,14 @@ struct directive {
 	const char *help;     /* one line */
 	unsigned transports;  /* ON_TCP | ...: where it means something */
 	const struct directive_kind *kind;
+	/*
+	 * As its kind's parse, for a value that was taken before: this machine,
+	 * and who we are on it, are not asked again. NULL: they never are.
+	 */
+	const char *(*parse_again)(const struct directive *directive,
+				   void *field, const char *value);
 	size_t offset;     /* of its field in the section's struct */
-	uint64_t min, max; /* of a number, or of a duration in ns */
+	uint64_t min, max; /* of a number, a size, or of a duration in ns */
 };
 
 #define ON_TCP    (1U << TRANSPORT_TCP)
@@ -60,6 +66,8 @@ struct directive_table {
 /* [server]: fields of struct config. [listen]: of struct listen_config. */
 extern const struct directive_table server_directives;
 extern const struct directive_table listen_directives;
+/* [listen] as well, but in a configuration in force only. */
+extern const struct directive_table running_directives;
 
 /* NULL when there is none of that name. */
 const struct directive *directive_find(const struct directive_table *table,
@@ -70,6 +78,8 @@ const char *directive_nearest(const struct directive_table *table,
 /* Parses @value into the directive's field of @base; returns as kind->parse. */
 const char *directive_parse(const struct directive *directive, void *base,
 			    const char *value);
+const char *directive_parse_again(const struct directive *directive, void *base,
+				  const char *value);
 
 /* Gives each field of @base that has a default its default. */
 void directives_set_defaults(const struct directive_table *table, void *base);

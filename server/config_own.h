@@ -26,6 +26,12 @@ void config_own_take(struct listen_config *listen,
 		     struct config_problems *problems);
 void config_own_free(struct listen_config *listen);
 
+/* Whether it has a service and settings, right or not. */
+static inline bool config_own_is_made(const struct listen_config *listen)
+{
+	return listen->service && listen->settings && listen->setting_text;
+}
+
 /* A line "name = value" for each that has a value. */
 void config_own_print(const struct listen_config *listen, FILE *out);
 

@@ -378,25 +378,83 @@ out_close:
 	return err;
 }
 
-int config_text_read(struct config_text *text, const char *file,
-		     struct config_problems *problems)
+/* Reads @in to its end, and closes it. */
+static int read_stream(struct config_text *text, FILE *in,
+		       struct config_problems *problems)
 {
 	struct reader r = {
 		.text = text,
 		.problems = problems,
-		.place = { .file = file },
+		.in = in,
+		.place = { .file = text->file },
 	};
+	int err = 0;
+
+	errno = 0;
+	read_lines(&r);
+	if (ferror(in))
+		err = errno ? -errno : -EIO;
+	fclose(in);
+	return err;
+}
+
+int config_text_read(struct config_text *text, const char *file,
+		     struct config_problems *problems)
+{
+	FILE *in;
 	int err;
 
 	*text = (struct config_text){ .file = file };
-	err = open_file(file, &r.in);
+	err = open_file(file, &in);
+	return err ? err : read_stream(text, in, problems);
+}
+
+/* All of @fd, which is to be freed. Returns 0 or -errno. */
+static int load(int fd, char **content, size_t *bytes)
+{
+	struct stat status;
+	ssize_t n = 1;
+	size_t room;
+	int err;
+
+	if (fstat(fd, &status) < 0)
+		return -errno;
+	room = (size_t)status.st_size;
+	*content = malloc(room + 1);
+	if (!*content)
+		return -ENOMEM;
+	*bytes = 0;
+	while (*bytes < room && n > 0) {
+		n = pread(fd, *content + *bytes, room - *bytes, (off_t)*bytes);
+		if (n > 0)
+			*bytes += (size_t)n;
+		else if (n < 0 && errno == EINTR)
+			n = 1;
+	}
+	if (n >= 0)
+		return 0;
+	err = -errno;
+	free(*content);
+	return err;
+}
+
+int config_text_read_fd(struct config_text *text, const char *file, int fd,
+			struct config_problems *problems)
+{
+	char *content = NULL;
+	size_t bytes = 0;
+	FILE *in;
+	int err;
+
+	*text = (struct config_text){ .file = file };
+	err = load(fd, &content, &bytes);
 	if (err)
 		return err;
-	errno = 0;
-	read_lines(&r);
-	if (ferror(r.in))
-		err = errno ? -errno : -EIO;
-	fclose(r.in);
+	if (bytes) {
+		in = fmemopen(content, bytes, "r");
+		err = in ? read_stream(text, in, problems) : -errno;
+	}
+	free(content);
 	return err;
 }
 

@@ -49,6 +49,12 @@ struct config_text {
  */
 int config_text_read(struct config_text *text, const char *file,
 		     struct config_problems *problems);
+/*
+ * The same from @fd, from its begin; @file is only what it is called. Where
+ * @fd's offset is does not matter and does not change: others may share it.
+ */
+int config_text_read_fd(struct config_text *text, const char *file, int fd,
+			struct config_problems *problems);
 void config_text_free(struct config_text *text);
 
 /* The first setting of that name, NULL when there is none. */

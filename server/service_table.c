@@ -105,7 +105,8 @@ static const char *fault_of_setting(const struct service *s, size_t i)
 		return complain("has a setting \"%s\" without argument, help "
 				"or set",
 				name);
-	if (directive_find(&listen_directives, name))
+	if (directive_find(&listen_directives, name) ||
+	    directive_find(&running_directives, name))
 		return complain("has a setting \"%s\", which every listener "
 				"has",
 				name);

@@ -65,10 +65,16 @@ in_force() {
 	is "the dump" "[server]
 name = default
 workers = auto
+min-spare = 1
+max-spare = 4
 worker-connections = 16384
+max-worker-age = off
+max-worker-memory = off
+max-worker-connections = off
 user = \"\"
 drain-timeout = 30s
 hang-timeout = 10s
+orphan-timeout = 10s
 log-level = info
 runtime-dir = /run/x
 
@@ -81,8 +87,10 @@ backlog = 4096" "$output"
 }
 
 @test "what -T prints gives the same when it is read again" {
-	conf '[server]' 'name = a-b_9' 'workers = 3' 'worker-connections=77' \
-		'user = nobody' 'drain-timeout = 90s' 'hang-timeout = off' \
+	conf '[server]' 'name = a-b_9' 'workers = 3-9' 'worker-connections=77' \
+		'min-spare = 2' 'max-spare = 2' 'max-worker-age = 36h' \
+		'max-worker-memory = 65536k' 'max-worker-connections = 5' \
+		'orphan-timeout = 1500ms' 'user = nobody' 'drain-timeout = 90s' 'hang-timeout = off' \
 		'log-level = debug' 'runtime-dir = "/tmp/a #b\"\\ "' \
 		'[listen tcp:*:7]' 'service = echo' 'idle-timeout = 1500ms' \
 		'[listen udp:[::1]:0]' 'service = echo' \
@@ -96,6 +104,8 @@ backlog = 4096" "$output"
 	grep -q -F '[listen "unix:/tmp/a #] b"]' once.conf
 	grep -q -x 'mode = 0600' once.conf
 	grep -q -x 'lifetime = 2h' once.conf
+	grep -q -x 'workers = 3-9' once.conf
+	grep -q -x 'max-worker-memory = 64m' once.conf
 }
 
 @test "# begins a comment at the line's begin and after white space only" {
@@ -162,7 +172,7 @@ backlog = 4096" "$output"
 	guichetd -c t.conf -n b -r /b -w auto -T
 	is "the section" "name = b
 workers = auto
-runtime-dir = /b" "$(sed -n 2,9p <<<"$output" |
+runtime-dir = /b" "$(sed '/^$/,$d' <<<"$output" |
 		grep -e name -e workers -e runtime)"
 }
 
@@ -180,7 +190,7 @@ runtime-dir = /b" "$(sed -n 2,9p <<<"$output" |
 	is "the problems" \
 '-n a b: is not a name (letters, digits, "-" and "_")
 -r : is not a directory'\''s name
--w 129: is not "auto" or a number from 1 to 128
+-w 129: is not "auto", a number from 1 to 128 or a range of these like 2-8
 -l tcp:*:7: no service: add "=echo", or another
 -l nonsense=echo: does not begin with tcp:, udp: or unix:
 -l tcp:*:8=ecko: "ecko" is not a service; did you mean "echo"?
@@ -205,8 +215,10 @@ runtime-dir = /b" "$(sed -n 2,9p <<<"$output" |
 @test "--help tells every directive" {
 	guichetd --help
 	is "the exit status" 0 "$status"
-	for word in name workers worker-connections user drain-timeout \
-		hang-timeout log-level runtime-dir service idle-timeout \
+	for word in name workers min-spare max-spare worker-connections \
+		max-worker-age max-worker-memory max-worker-connections user \
+		drain-timeout hang-timeout orphan-timeout log-level \
+		runtime-dir service idle-timeout \
 		lifetime backlog mode; do
 		grep -q "^  $word = " <<<"$output" || {
 			echo "--help lacks $word"
@@ -466,10 +478,61 @@ refuses() {
 	done
 }
 
-@test "workers: auto, or 1 to 128" {
-	takes server workers auto 1 128
-	refuses server 2 workers 'is not "auto" or a number from 1 to 128' \
-		0 129 -1 +1 1.5 4x many 99999999999999999999999
+@test "workers: auto, 1 to 128, or a range of these" {
+	takes server workers auto 1 128 1-128 2-2
+	refuses server 2 workers "is not \"auto\", a number from 1 to 128 or a\
+ range of these like 2-8" 0 129 -1 +1 1.5 4x many 99999999999999999999999 \
+		0-2 4-3 1-129 1- - 1-2-3 '1 - 2' auto-3 2-auto \
+		00000000000000000000000000000000001-2
+}
+
+@test "-w takes a range, too" {
+	listener
+	guichetd -c t.conf -w 2-8 -T
+	is "workers" "workers = 2-8" "$(grep '^workers' <<<"$output")"
+}
+
+@test "min-spare and max-spare: 1 to 128, the second not below the first" {
+	takes server min-spare 1 128
+	takes server max-spare 1 128
+	refuses server 2 min-spare 'is not a number from 1 to 128' 0 129 off
+	refuses server 2 max-spare 'is not a number from 1 to 128' 0 129 auto
+	server 'max-spare = 2' 'min-spare = 3'
+	refused 't.conf:2: max-spare: 2 is less than min-spare, which is 3'
+	server 'max-spare = 3' 'min-spare = 3'
+	accepted
+}
+
+@test "the default of max-spare makes do with a larger min-spare" {
+	server 'min-spare = 7'
+	in_force max-spare 7
+}
+
+@test "limits of a worker: off, or within what makes sense" {
+	takes server max-worker-age off 1s 365d
+	takes server max-worker-memory off 1m 1024k 1048576 1024g
+	takes server max-worker-connections off 1 4294967295
+	refuses server 2 max-worker-age 'is not from 1s to 365d, or "off"' \
+		0 999ms 366d
+	refuses server 2 max-worker-memory 'is not from 1m to 1024g, or "off"' \
+		0 1023k 1025g 99999999999999999999g
+	refuses server 2 max-worker-memory \
+		'is not a size like 64k, 512m, 2g or "off"' 64M much -1 1.5m
+	refuses server 2 max-worker-connections \
+		'is not "off" or a number from 1 to 4294967295' 0 4294967296 1k
+}
+
+@test "orphan-timeout: 100ms to 1d, never off" {
+	takes server orphan-timeout 100ms 24h
+	refuses server 2 orphan-timeout 'is not from 100ms to 1d' 0 99ms 25h
+	refuses server 2 orphan-timeout \
+		'is not a duration like 500ms, 10s, 5m, 1h' off 10
+}
+
+@test "what only a configuration in force has, no file may have" {
+	listener 'entries = 1' 'retired = yes'
+	refused 't.conf:3: unknown directive "entries" in [listen]' \
+		't.conf:4: unknown directive "retired" in [listen]'
 }
 
 @test "worker-connections: 1 to 1048576" {
@@ -493,7 +556,7 @@ refuses() {
 	listener
 	run bash -c "ulimit -n 300; '$GUICHETD' -c t.conf -T"
 	is "the directive" "worker-connections = 235" \
-		"$(grep worker-c <<<"$output")"
+		"$(grep ^worker-c <<<"$output")"
 }
 
 @test "name: letters, digits, - and _, 31 of them" {

@@ -20,6 +20,10 @@ unit() {
 	unit clocks
 }
 
+@test "the configuration in force reads back, and hands its entries on" {
+	unit config
+}
+
 @test "histogram buckets join without a gap and give percentiles" {
 	unit histogram
 }
