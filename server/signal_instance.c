@@ -8,6 +8,12 @@
  * signal that process may end and its pid be given to another one; so we open
  * a pidfd first and ask again: if the pid still holds the lock, the pidfd is
  * that server's, and stays it.
+ *
+ * What ends the instance is a signal, and done when the process has ended.
+ * What it survives is asked for at its rendezvous, where it answers when it
+ * is done (operator.h). Others may have that socket open: a master that died
+ * left it to its keepers, and one that begins makes a new one. So we look who
+ * listens there, and while we wait for the answer, whether he lives.
  */
 #include "server/signal_instance.h"
 
@@ -18,6 +24,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,29 +32,49 @@
 #include "common/runtime.h"
 #include "common/units.h"
 #include "common/words.h"
+#include "server/operator.h"
+#include "server/rendezvous.h"
 
 /* What ending takes beyond what connections are given. */
 #define END_TIMEOUT_NS (10 * NS_PER_S)
 
-struct instance_order {
-	const char *word;
-	int signal;
-	bool is_available;
-	bool is_patient; /* connections are let end first */
-};
+/* Between a master's lock on the ledger and its rendezvous; it may have been
+   stopped there, but then it would not answer either. */
+#define MEET_TIMEOUT_NS (2 * NS_PER_S)
+#define MEET_PAUSE_MS   20
 
-static const struct instance_order orders[] = {
-	{ "reload", SIGHUP, false, false },
-	{ "upgrade", SIGUSR2, false, false },
-	{ "stop", SIGTERM, true, true },
-	{ "kill", SIGINT, true, false },
-};
+/* All processes are renewed one after the other, and each waits until what
+   its worker is busy with is done: in a second, or the worker hangs. */
+#define ANSWER_TIMEOUT_NS (120 * NS_PER_S)
+
+/* A process closes its sockets before it is seen to have ended. */
+#define LAST_BREATH_NS NS_PER_S
 
 struct instance {
-	const char *name;
+	const struct config *config;
 	char path[512]; /* of its ledger */
 	pid_t pid;
 	int pidfd;
+};
+
+struct instance_order {
+	const char *word;
+	enum exit_code (*carry_out)(const struct instance *instance,
+				    const struct instance_order *order);
+	int signal;      /* end_it: with this one */
+	bool is_patient; /* end_it: connections are let end first */
+};
+
+static enum exit_code ask_it(const struct instance *instance,
+			     const struct instance_order *order);
+static enum exit_code end_it(const struct instance *instance,
+			     const struct instance_order *order);
+
+static const struct instance_order orders[] = {
+	{ "reload", ask_it, 0, false },
+	{ "upgrade", ask_it, 0, false },
+	{ "stop", end_it, SIGTERM, true },
+	{ "kill", end_it, SIGINT, false },
 };
 
 const struct instance_order *instance_order_find(const char *word,
@@ -80,10 +107,10 @@ static enum exit_code fail(const struct instance *instance, const char *what)
 {
 	if (instance->pid)
 		fprintf(stderr, "guichetd: instance %s (pid %d): %s\n",
-			instance->name, (int)instance->pid, what);
+			instance->config->name, (int)instance->pid, what);
 	else
-		fprintf(stderr, "guichetd: instance %s: %s\n", instance->name,
-			what);
+		fprintf(stderr, "guichetd: instance %s: %s\n",
+			instance->config->name, what);
 	return EXIT_FAILED;
 }
 
@@ -162,36 +189,56 @@ static enum exit_code find_instance(struct instance *instance)
 	return fail(instance, what);
 }
 
-/* Waits for the process's end; 0, -ETIMEDOUT or -errno. */
-static int wait_end(int pidfd, uint64_t timeout_ns)
+/* Waits until one of @n is readable; 0, -ETIMEDOUT or -errno. */
+static int wait_readable(struct pollfd *of, nfds_t n, uint64_t deadline_mono_ns)
 {
-	uint64_t deadline_mono_ns = clock_mono_ns() + timeout_ns;
-
 	for (;;) {
-		struct pollfd end = { .fd = pidfd, .events = POLLIN };
 		uint64_t now_mono_ns = clock_mono_ns();
 		uint64_t left_ms = 0;
-		int n;
+		int n_ready;
 
 		if (now_mono_ns < deadline_mono_ns)
 			left_ms = (deadline_mono_ns - now_mono_ns) / NS_PER_MS;
-		n = poll(&end, 1, (int)min_u64(left_ms + 1, 1 << 30));
-		if (n > 0)
+		n_ready = poll(of, n, (int)min_u64(left_ms + 1, 1 << 30));
+		if (n_ready > 0)
 			return 0;
-		if (n < 0 && errno != EINTR)
+		if (n_ready < 0 && errno != EINTR)
 			return -errno;
-		if (!n && !left_ms)
+		if (!n_ready && !left_ms)
 			return -ETIMEDOUT;
 	}
 }
 
-static enum exit_code carry_out(const struct instance *instance,
-				const struct instance_order *order,
-				uint64_t timeout_ns)
+/* Waits for the process's end; 0, -ETIMEDOUT or -errno. */
+static int wait_end(int pidfd, uint64_t timeout_ns)
 {
-	char text[UNITS_TEXT_BYTES], what[64 + UNITS_TEXT_BYTES];
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+
+	return wait_readable(&end, 1, clock_mono_ns() + timeout_ns);
+}
+
+/* Tells that the order was given and nothing came of it in time. */
+static enum exit_code fail_late(const struct instance *instance,
+				const struct instance_order *order,
+				const char *what, uint64_t timeout_ns)
+{
+	char text[UNITS_TEXT_BYTES], whole[96 + UNITS_TEXT_BYTES];
+
+	snprintf(whole, sizeof(whole), "was told to %s and %s after %s",
+		 order->word, what, units_format_duration(timeout_ns, text));
+	return fail(instance, whole);
+}
+
+/* --- ended by a signal ---------------------------------------------------- */
+
+static enum exit_code end_it(const struct instance *instance,
+			     const struct instance_order *order)
+{
+	uint64_t timeout_ns = END_TIMEOUT_NS;
 	int err;
 
+	if (order->is_patient)
+		timeout_ns += instance->config->drain_timeout_ns;
 	if (pidfd_send_signal(instance->pidfd, order->signal, NULL, 0) < 0)
 		/* ESRCH: it was ending already */
 		return errno == ESRCH ? EXIT_DONE :
@@ -201,23 +248,155 @@ static enum exit_code carry_out(const struct instance *instance,
 		return EXIT_DONE;
 	if (err != -ETIMEDOUT)
 		return fail(instance, strerror(-err));
-	snprintf(what, sizeof(what), "was told to %s and still runs after %s",
-		 order->word, units_format_duration(timeout_ns, text));
+	return fail_late(instance, order, "still runs", timeout_ns);
+}
+
+/* --- asked at the rendezvous ---------------------------------------------- */
+
+/* Connects, if it is our instance that listens there; or -errno. */
+static int try_meet(const struct instance *instance)
+{
+	pid_t pid;
+	int fd;
+
+	fd = rendezvous_connect(instance->config->runtime_dir,
+				instance->config->name);
+	if (fd < 0)
+		return fd;
+	pid = rendezvous_peer(fd);
+	if (pid == instance->pid)
+		return fd;
+	close(fd);
+	return pid < 0 ? pid : -ECONNREFUSED;
+}
+
+/* The same, with patience for one that has just begun; -ESRCH: it ended. */
+static int meet(const struct instance *instance)
+{
+	uint64_t deadline_mono_ns = clock_mono_ns() + MEET_TIMEOUT_NS;
+
+	for (;;) {
+		int fd = try_meet(instance);
+
+		if (fd != -ENOENT && fd != -ECONNREFUSED)
+			return fd;
+		if (clock_mono_ns() >= deadline_mono_ns)
+			return fd;
+		if (!wait_end(instance->pidfd, MEET_PAUSE_MS * NS_PER_MS))
+			return -ESRCH;
+	}
+}
+
+static enum exit_code fail_to_meet(const struct instance *instance, int err)
+{
+	char what[sizeof(instance->config->runtime_dir) + 128];
+
+	if (err == -ESRCH)
+		return fail(instance, "the master ended before it was asked");
+	snprintf(what, sizeof(what), "cannot be asked at %s/%s%s: %s",
+		 instance->config->runtime_dir, instance->config->name,
+		 RENDEZVOUS_SUFFIX, strerror(-err));
 	return fail(instance, what);
+}
+
+/* What has been heard of the answer. */
+enum hearing {
+	HEARING_MORE, /* lines, or nothing */
+	HEARING_ANSWER,
+	HEARING_HANGUP,
+};
+
+/* Takes one message of @bytes; true: it was the answer. */
+static bool take(const char *message, size_t bytes, enum exit_code *code)
+{
+	if (message[0] == OPERATOR_LINE)
+		fprintf(stderr, "%.*s\n", (int)(bytes - 1), message + 1);
+	if (message[0] != OPERATOR_END || bytes < 2)
+		return false; /* what a later version may say */
+	*code = message[1] >= '0' && message[1] <= '9' ?
+			(enum exit_code)(message[1] - '0') :
+			EXIT_FAILED;
+	return true;
+}
+
+/* Takes all that has come so far. */
+static enum hearing hear(int fd, enum exit_code *code)
+{
+	char message[1 + OPERATOR_LINE_BYTES];
+	ssize_t n;
+
+	for (;;) {
+		n = recv(fd, message, sizeof(message), MSG_DONTWAIT);
+		/* RESET: our word was not read; what was said comes next */
+		if (n < 0 && (errno == EINTR || errno == ECONNRESET))
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return HEARING_MORE;
+		if (n <= 0)
+			return HEARING_HANGUP;
+		if (take(message, (size_t)n, code))
+			return HEARING_ANSWER;
+	}
+}
+
+static enum exit_code fail_unanswered(const struct instance *instance)
+{
+	if (wait_end(instance->pidfd, LAST_BREATH_NS) == 0)
+		return fail(instance,
+			    "the master ended before it had answered");
+	return fail(instance, "the master hung up before it had answered");
+}
+
+static enum exit_code await_answer(const struct instance *instance,
+				   const struct instance_order *order, int fd)
+{
+	uint64_t deadline_mono_ns = clock_mono_ns() + ANSWER_TIMEOUT_NS;
+	enum exit_code code = EXIT_FAILED;
+
+	for (;;) {
+		struct pollfd of[] = {
+			{ .fd = fd, .events = POLLIN },
+			{ .fd = instance->pidfd, .events = POLLIN },
+		};
+		int err = wait_readable(of, ARRAY_LEN(of), deadline_mono_ns);
+		enum hearing hearing;
+
+		if (err == -ETIMEDOUT)
+			return fail_late(instance, order, "has not answered",
+					 ANSWER_TIMEOUT_NS);
+		if (err)
+			return fail(instance, strerror(-err));
+		hearing = hear(fd, &code);
+		if (hearing == HEARING_ANSWER)
+			return code;
+		/* ended: a keeper may have its end of our socket open */
+		if (hearing == HEARING_HANGUP || of[1].revents)
+			return fail_unanswered(instance);
+	}
+}
+
+static enum exit_code ask_it(const struct instance *instance,
+			     const struct instance_order *order)
+{
+	enum exit_code code;
+	int fd;
+
+	fd = meet(instance);
+	if (fd < 0)
+		return fail_to_meet(instance, fd);
+	/* there is room for a word; when he has hung up we hear why */
+	(void)send(fd, order->word, strlen(order->word), MSG_NOSIGNAL);
+	code = await_answer(instance, order, fd);
+	close(fd);
+	return code;
 }
 
 enum exit_code signal_instance(const struct config *config,
 			       const struct instance_order *order)
 {
-	struct instance instance = { .name = config->name };
-	uint64_t timeout_ns = END_TIMEOUT_NS;
+	struct instance instance = { .config = config };
 	enum exit_code code;
 
-	if (!order->is_available) {
-		fprintf(stderr, "guichetd: %s: not available in this version\n",
-			order->word);
-		return EXIT_FAILED;
-	}
 	if (runtime_ledger_path(config->runtime_dir, config->name,
 				instance.path, sizeof(instance.path)))
 		return fail(&instance, "the runtime directory's name is too "
@@ -225,9 +404,7 @@ enum exit_code signal_instance(const struct config *config,
 	code = find_instance(&instance);
 	if (code != EXIT_DONE)
 		return code;
-	if (order->is_patient)
-		timeout_ns += config->drain_timeout_ns;
-	code = carry_out(&instance, order, timeout_ns);
+	code = order->carry_out(&instance, order);
 	close(instance.pidfd);
 	return code;
 }

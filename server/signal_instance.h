@@ -19,8 +19,10 @@ const struct instance_order *instance_order_find(const char *word,
 						 const char **wrong);
 
 /*
- * Sends the order to the instance that @config names, and waits until it is
- * done, but not for ever. Failures are told on standard error.
+ * Gives the order to the instance that @config names, and waits until it is
+ * done, but not for ever. Failures, and what the instance has to say, are
+ * told on standard error. Returns what it answers: EXIT_USAGE when a new
+ * configuration is wrong.
  */
 enum exit_code signal_instance(const struct config *config,
 			       const struct instance_order *order);

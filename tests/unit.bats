@@ -40,6 +40,10 @@ unit() {
 	unit log
 }
 
+@test "an operator meets the master, is told, and hears the answer" {
+	unit operator
+}
+
 @test "options are read from one table and wrong ones named" {
 	unit options
 }
