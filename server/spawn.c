@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "server/bag.h"
 
 /* Room for what the resolver wants; what is not touched costs nothing. */
 #define STACK_BYTES (256U << 10)
@@ -329,6 +330,44 @@ int spawner_open(struct spawner *spawner)
 		return -errno;
 	spawner->stack_top = stack + STACK_BYTES;
 	return 0;
+}
+
+void spawner_pack(const struct spawner *spawner, struct bag *bag)
+{
+	uint64_t n_files = spawner->n_files;
+
+	bag_put(bag, &n_files, sizeof(n_files));
+	bag_put_fd(bag, spawner->null_fd);
+	bag_put_fd(bag, spawner->socket_fd);
+	bag_put_fd(bag, spawner->stderr_fd);
+}
+
+static void take_over(int *fd, struct bag *bag, uint8_t *is_base, int n_fds)
+{
+	int former = bag_get_fd(bag);
+
+	if (former < 0 || former >= n_fds || former == *fd) {
+		if (!bag->err)
+			bag->err = -EBADMSG;
+		return;
+	}
+	is_base[*fd] = 0;
+	close(*fd);
+	*fd = former;
+	is_base[former] = 1;
+}
+
+void spawner_unpack(struct spawner *spawner, struct bag *bag, uint8_t *is_base,
+		    int n_fds)
+{
+	uint64_t n_files;
+
+	bag_get(bag, &n_files, sizeof(n_files));
+	take_over(&spawner->null_fd, bag, is_base, n_fds);
+	take_over(&spawner->socket_fd, bag, is_base, n_fds);
+	take_over(&spawner->stderr_fd, bag, is_base, n_fds);
+	if (!bag->err)
+		spawner->n_files = (rlim_t)n_files;
 }
 
 /* To look up a name takes its time: such a child is on its own at once. */

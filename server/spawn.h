@@ -24,6 +24,16 @@ struct spawner {
  */
 int spawner_open(struct spawner *spawner);
 
+/*
+ * The program that this process becomes begins with connections on most low
+ * numbers, and with another limit: so it takes these over. unpack closes what
+ * spawner_open() gave, and notes all that in @is_base; errors are the bag's.
+ */
+struct bag;
+void spawner_pack(const struct spawner *spawner, struct bag *bag);
+void spawner_unpack(struct spawner *spawner, struct bag *bag, uint8_t *is_base,
+		    int n_fds);
+
 /* One start. */
 struct spawn {
 	const struct program *program;
