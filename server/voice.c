@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "server/bag.h"
 
 /* Longer lines are cut in pieces; a line of the log has 1 KiB. */
 #define LINE_BYTES 900
@@ -21,12 +22,23 @@
 #define EVENTS_MAX  32
 
 struct voice {
+	struct voice *next, **link; /* link: what points to it */
 	int fd;
 	pid_t pid;
-	const struct listen_config *listen;
+	/* a copy: it may speak longer than its listener is configured */
+	char name[LEDGER_NAME_BYTES];
 	size_t bytes; /* of a line that has no end yet */
 	char line[LINE_BYTES];
 };
+
+/* What a bag has of one; its descriptor, and then its line, follow. */
+struct voice_record {
+	int32_t pid;
+	uint32_t bytes;
+	char name[LEDGER_NAME_BYTES];
+};
+
+_Static_assert(sizeof(struct voice_record) == 40, "no padding");
 
 int voices_open(struct voices *voices)
 {
@@ -34,15 +46,45 @@ int voices_open(struct voices *voices)
 	return voices->epoll_fd < 0 ? -errno : 0;
 }
 
-static int open_pipe(struct voices *voices, struct voice *voice, int fds[2])
+static struct voice *voice_make(const char *name, pid_t pid, size_t bytes)
+{
+	struct voice *voice = malloc(sizeof(*voice));
+
+	if (!voice)
+		return NULL;
+	voice->pid = pid;
+	voice->bytes = bytes;
+	memcpy(voice->name, name, sizeof(voice->name));
+	return voice;
+}
+
+static int watch(const struct voices *voices, struct voice *voice, int fd)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = voice };
 
+	if (epoll_ctl(voices->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
+		return -errno;
+	return 0;
+}
+
+static void add(struct voices *voices, struct voice *voice, int fd)
+{
+	voice->fd = fd;
+	voices->is_base[fd] = 1;
+	voice->next = voices->first;
+	voice->link = &voices->first;
+	if (voice->next)
+		voice->next->link = &voice->next;
+	voices->first = voice;
+}
+
+static int open_pipe(struct voices *voices, struct voice *voice, int fds[2])
+{
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	if (fds[0] < voices->n_fds && fds[1] < voices->n_fds &&
 	    fcntl(fds[0], F_SETFL, O_NONBLOCK) == 0 &&
-	    epoll_ctl(voices->epoll_fd, EPOLL_CTL_ADD, fds[0], &ev) == 0)
+	    watch(voices, voice, fds[0]) == 0)
 		return 0;
 	close(fds[0]);
 	close(fds[1]);
@@ -53,7 +95,7 @@ static struct voice *voice_open(struct voices *voices,
 				const struct listen_config *listen,
 				int *write_fd)
 {
-	struct voice *voice = malloc(sizeof(*voice));
+	struct voice *voice = voice_make(listen->name, 0, 0);
 	int fds[2];
 
 	if (!voice)
@@ -62,17 +104,16 @@ static struct voice *voice_open(struct voices *voices,
 		free(voice);
 		return NULL;
 	}
-	voice->fd = fds[0];
-	voice->pid = 0;
-	voice->listen = listen;
-	voice->bytes = 0;
-	voices->is_base[fds[0]] = 1;
+	add(voices, voice, fds[0]);
 	*write_fd = fds[1];
 	return voice;
 }
 
 static void voice_close(struct voices *voices, struct voice *voice)
 {
+	*voice->link = voice->next;
+	if (voice->next)
+		voice->next->link = voice->link;
 	voices->is_base[voice->fd] = 0;
 	close(voice->fd); /* which takes it out of the set, too */
 	free(voice);
@@ -111,7 +152,7 @@ static void log_line(struct voice *voice)
 	if (voice->bytes && voice->line[voice->bytes - 1] == '\r')
 		voice->bytes--;
 	if (voice->bytes)
-		log_notice("%s: %d: %.*s", voice->listen->name, (int)voice->pid,
+		log_notice("%s: %d: %.*s", voice->name, (int)voice->pid,
 			   (int)voice->bytes, voice->line);
 	voice->bytes = 0;
 }
@@ -147,4 +188,116 @@ void voices_listen(struct voices *voices)
 
 	for (int i = 0; i < n; i++)
 		listen_to(voices, events[i].data.ptr);
+}
+
+/* ---- over to another program ---- */
+
+static void pack(const struct voice *voice, struct bag *bag)
+{
+	struct voice_record record = {
+		.pid = voice->pid,
+		.bytes = (uint32_t)voice->bytes,
+	};
+
+	memcpy(record.name, voice->name, sizeof(record.name));
+	bag_put(bag, &record, sizeof(record));
+	bag_put_fd(bag, voice->fd);
+	bag_put(bag, voice->line, voice->bytes);
+}
+
+void voices_pack(const struct voices *voices, struct bag *bag)
+{
+	uint32_t n = 0;
+
+	for (const struct voice *v = voices->first; v; v = v->next)
+		n++;
+	bag_put(bag, &n, sizeof(n));
+	for (const struct voice *v = voices->first; v; v = v->next)
+		pack(v, bag);
+}
+
+/* A new configuration may have less descriptors: to a number below. */
+static int move_below(int fd, int n_fds)
+{
+	int low = fd;
+
+	if (fd >= n_fds) {
+		low = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		close(fd);
+	}
+	if (low >= 0 && low < n_fds)
+		return low;
+	if (low >= 0)
+		close(low);
+	return -EMFILE;
+}
+
+/* Returns 0 or -errno. */
+static int resume(struct voices *voices, struct voice *voice, int fd)
+{
+	int err;
+
+	fd = move_below(fd, voices->n_fds);
+	if (fd < 0)
+		return fd;
+	err = watch(voices, voice, fd);
+	if (err)
+		close(fd);
+	else
+		add(voices, voice, fd);
+	return err;
+}
+
+static int unpack(struct voices *voices, struct bag *bag)
+{
+	struct voice_record record;
+	struct voice *voice;
+	int fd, err;
+
+	bag_get(bag, &record, sizeof(record));
+	fd = bag_get_fd(bag);
+	if (bag->err || fd < 0 || record.bytes >= LINE_BYTES)
+		return -EBADMSG;
+	record.name[sizeof(record.name) - 1] = 0;
+	voice = voice_make(record.name, record.pid, record.bytes);
+	if (!voice)
+		return -ENOMEM;
+	bag_get(bag, voice->line, voice->bytes);
+	err = bag->err ? bag->err : resume(voices, voice, fd);
+	if (err)
+		free(voice);
+	return err;
+}
+
+/* There are some, but no program is configured any more. */
+static int open_late(struct voices *voices)
+{
+	int err;
+
+	if (voices->epoll_fd >= 0)
+		return 0;
+	err = voices_open(voices);
+	if (err)
+		return err;
+	if (voices->epoll_fd >= voices->n_fds) {
+		close(voices->epoll_fd);
+		voices->epoll_fd = -1;
+		return -EMFILE;
+	}
+	voices->is_base[voices->epoll_fd] = 1;
+	return 0;
+}
+
+void voices_unpack(struct voices *voices, struct bag *bag)
+{
+	uint32_t n;
+	int err = 0;
+
+	bag_get(bag, &n, sizeof(n));
+	if (n)
+		err = open_late(voices);
+	for (uint32_t i = 0; !err && i < n; i++)
+		err = unpack(voices, bag);
+	if (err && !bag->err)
+		bag->err = err;
 }

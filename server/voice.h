@@ -15,10 +15,12 @@
 
 #include "server/program.h"
 
+struct bag;
 struct voice;
 
 struct voices {
-	int epoll_fd;
+	int epoll_fd; /* -1: no program was configured, and none speaks */
+	struct voice *first;
 	uint8_t *is_base; /* by descriptor, below n_fds */
 	int n_fds;
 };
@@ -41,5 +43,13 @@ void voice_settle(struct voices *voices, struct voice *voice, int fd,
 
 /* Reads what there is and logs it. */
 void voices_listen(struct voices *voices);
+
+/*
+ * They go over to the program that this process becomes: their pipes, and the
+ * lines that have no end yet. unpack: when is_base is there; errors are the
+ * bag's.
+ */
+void voices_pack(const struct voices *voices, struct bag *bag);
+void voices_unpack(struct voices *voices, struct bag *bag);
 
 #endif
