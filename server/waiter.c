@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "server/backoff.h"
+#include "server/bag.h"
 
 /*
  * A program that leaves its datagram unread is started again at once, and for
@@ -25,6 +26,7 @@
 #define START_EACH_NS (10 * NS_PER_MS)
 
 struct waiter {
+	/* NULL: it is no more; its program is only waited for */
 	const struct listener *listener;
 	const struct program *program;
 	pid_t pid; /* 0: it does not run */
@@ -34,10 +36,26 @@ struct waiter {
 	struct backoff backoff;
 };
 
+/* What a bag has of one. */
+struct waiter_record {
+	uint32_t entry; /* of its listener in the ledger; 0: it is no more */
+	int32_t pid;
+	uint64_t rearm_ns, began_ns;
+	uint32_t n_strikes;
+	/* an entry may be given to another */
+	char name[LEDGER_NAME_BYTES];
+	uint32_t pad;
+};
+
+_Static_assert(sizeof(struct waiter_record) == 64, "no padding");
+
 static bool is_waiter(const struct listener *listener)
 {
-	const struct program *program = program_of(listener->config);
+	const struct program *program;
 
+	if (!listener_accepts(listener) || listener->config->is_retired)
+		return false;
+	program = program_of(listener->config);
 	return program && program->is_wait;
 }
 
@@ -122,6 +140,8 @@ void waiters_look(struct waiters *waiters, const struct spawner *spawner,
 	for (int i = 0; i < n; i++) {
 		struct waiter *waiter = &waiters->waiter[events[i].data.u64];
 
+		if (!waiter->is_armed) /* an error of the socket */
+			continue;
 		waiter->is_armed = false;
 		if (may_start)
 			start(waiter, spawner, voices);
@@ -139,7 +159,7 @@ void waiters_rearm(struct waiters *waiters, uint64_t now_ns)
 			.data.u64 = i,
 		};
 
-		if (waiter->is_armed || waiter->pid ||
+		if (!waiter->listener || waiter->is_armed || waiter->pid ||
 		    waiter->rearm_ns > now_ns)
 			continue;
 		/* fails when the listener was closed, for a drain: fine */
@@ -156,7 +176,7 @@ uint64_t waiters_wait_ns(const struct waiters *waiters, uint64_t now_ns)
 	for (size_t i = 0; i < waiters->n; i++) {
 		const struct waiter *waiter = &waiters->waiter[i];
 
-		if (waiter->is_armed || waiter->pid)
+		if (!waiter->listener || waiter->is_armed || waiter->pid)
 			continue;
 		wait_ns = min_u64(wait_ns, waiter->rearm_ns > now_ns ?
 						   waiter->rearm_ns - now_ns :
@@ -177,7 +197,7 @@ static void reap(struct waiter *waiter, int status)
 						now_ns - waiter->began_ns);
 	else
 		waiter->backoff.n_strikes = 0;
-	if (is_killed || number)
+	if (waiter->listener && (is_killed || number))
 		log_notice("%s: %d: ended with %s %d",
 			   waiter->listener->config->name, (int)waiter->pid,
 			   is_killed ? "signal" : "status", number);
@@ -200,4 +220,117 @@ void waiters_kill_all(struct waiters *waiters, int sig)
 	for (size_t i = 0; i < waiters->n; i++)
 		if (waiters->waiter[i].pid)
 			(void)kill(-waiters->waiter[i].pid, sig);
+}
+
+/* ---- over to another program ---- */
+
+static uint32_t entry_of(const struct waiter *waiter, const struct post *post)
+{
+	return (uint32_t)(waiter->listener - post->listeners) + 1;
+}
+
+static void pack(const struct waiter *waiter, const struct post *post,
+		 struct bag *bag)
+{
+	struct waiter_record record = {
+		.pid = waiter->pid,
+		.rearm_ns = waiter->rearm_ns,
+		.began_ns = waiter->began_ns,
+		.n_strikes = waiter->backoff.n_strikes,
+	};
+
+	if (waiter->listener) {
+		record.entry = entry_of(waiter, post);
+		memcpy(record.name, waiter->listener->config->name,
+		       sizeof(record.name));
+	}
+	bag_put(bag, &record, sizeof(record));
+}
+
+void waiters_pack(const struct waiters *waiters, const struct post *post,
+		  struct bag *bag)
+{
+	uint32_t n = (uint32_t)waiters->n;
+
+	bag_put(bag, &n, sizeof(n));
+	for (size_t i = 0; i < waiters->n; i++)
+		pack(&waiters->waiter[i], post, bag);
+}
+
+static struct waiter *find(const struct waiters *waiters,
+			   const struct post *post,
+			   const struct waiter_record *record)
+{
+	for (size_t i = 0; i < waiters->n; i++) {
+		struct waiter *waiter = &waiters->waiter[i];
+
+		if (waiter->listener &&
+		    entry_of(waiter, post) == record->entry &&
+		    !strncmp(waiter->listener->config->name, record->name,
+			     sizeof(record->name)))
+			return waiter;
+	}
+	return NULL;
+}
+
+/* Only to be waited for. NULL: there is no memory. */
+static struct waiter *add(struct waiters *waiters)
+{
+	struct waiter *more =
+		reallocarray(waiters->waiter, waiters->n + 1, sizeof(*more));
+
+	if (!more)
+		return NULL;
+	waiters->waiter = more;
+	more[waiters->n] = (struct waiter){ 0 };
+	return &more[waiters->n++];
+}
+
+/* Until waiters_rearm() finds that it is time. */
+static void disarm(const struct waiters *waiters, struct waiter *waiter)
+{
+	struct epoll_event ev = {
+		.events = EPOLLONESHOT,
+		.data.u64 = (uint64_t)(waiter - waiters->waiter),
+	};
+
+	waiter->is_armed = false;
+	/* cannot fail: it was put in when it was opened */
+	(void)epoll_ctl(waiters->epoll_fd, EPOLL_CTL_MOD, waiter->listener->fd,
+			&ev);
+}
+
+/* Returns 0 or -errno. */
+static int resume(struct waiters *waiters, const struct post *post,
+		  const struct waiter_record *record)
+{
+	struct waiter *waiter = find(waiters, post, record);
+
+	if (waiter)
+		disarm(waiters, waiter);
+	else if (record->pid <= 0)
+		return 0;
+	else
+		waiter = add(waiters);
+	if (!waiter)
+		return -ENOMEM;
+	waiter->pid = record->pid;
+	waiter->rearm_ns = record->rearm_ns;
+	waiter->began_ns = record->began_ns;
+	waiter->backoff.n_strikes = record->n_strikes;
+	return 0;
+}
+
+void waiters_unpack(struct waiters *waiters, const struct post *post,
+		    struct bag *bag)
+{
+	struct waiter_record record;
+	uint32_t n;
+
+	bag_get(bag, &n, sizeof(n));
+	for (uint32_t i = 0; !bag->err && i < n; i++) {
+		bag_get(bag, &record, sizeof(record));
+		if (!bag->err)
+			bag->err = resume(waiters, post, &record);
+	}
 }

@@ -18,6 +18,7 @@
 #include "server/voice.h"
 #include "server/worker.h"
 
+struct bag;
 struct waiter;
 
 struct waiters {
@@ -41,6 +42,16 @@ uint64_t waiters_wait_ns(const struct waiters *waiters, uint64_t now_ns);
 
 /* A child ended with @status; false when it was none of them. */
 bool waiters_reap(struct waiters *waiters, pid_t pid, int status);
+
+/*
+ * They go over to the program that this process becomes. unpack: after
+ * waiters_open(). One whose listener is no more is only waited for; errors
+ * are the bag's.
+ */
+void waiters_pack(const struct waiters *waiters, const struct post *post,
+		  struct bag *bag);
+void waiters_unpack(struct waiters *waiters, const struct post *post,
+		    struct bag *bag);
 
 /* Sends @sig to all that run. */
 void waiters_kill_all(struct waiters *waiters, int sig);
