@@ -18,6 +18,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "server/bag.h"
 
 /*
  * So many are started before those that have ended are looked at, for more
@@ -362,7 +363,7 @@ int runner_n_fds(const struct config *config)
 
 static int make_tables(struct runner *r)
 {
-	uint32_t n = r->post->view.shape.n_rows;
+	uint32_t n = r->n_room;
 
 	r->running = calloc(n, sizeof(*r->running));
 	r->sources = calloc(n, sizeof(*r->sources));
@@ -373,7 +374,7 @@ static int make_tables(struct runner *r)
 		r->sources[i].next = i + 1 < n ? i + 2 : 0;
 	}
 	r->free_running = r->free_source = 1;
-	r->n_room = n;
+	r->is_used = true;
 	return 0;
 }
 
@@ -382,19 +383,104 @@ int runner_open(struct runner *r, struct post *post)
 	int err;
 
 	r->post = post;
+	r->n_room = post->view.shape.n_rows;
 	post->starting_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	post->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (post->starting_fd < 0 || post->ended_fd < 0)
 		return -errno;
 	r->voices.epoll_fd = -1;
 	r->waiters.epoll_fd = -1;
-	if (!has_programs(post->config))
-		return 0;
-	r->is_used = true;
+	/* without programs, too: later, when there are some, connections have
+	   all low numbers */
 	err = spawner_open(&r->spawner);
-	if (!err)
-		err = voices_open(&r->voices);
+	if (err || !has_programs(post->config))
+		return err;
+	err = voices_open(&r->voices);
 	if (!err)
 		err = waiters_open(&r->waiters, post);
 	return err ? err : make_tables(r);
+}
+
+/* ---- over to another program ---- */
+
+/* What a bag has of one that runs. */
+struct running_record {
+	int32_t pid;
+	uint32_t row;
+	uint64_t id;
+	uint8_t ip[16];
+	uint16_t family;
+	uint16_t has_source;
+	uint32_t pad;
+};
+
+_Static_assert(sizeof(struct running_record) == 40, "no padding");
+
+static void pack(const struct runner *r, const struct running *running,
+		 struct bag *bag)
+{
+	struct running_record record = {
+		.pid = running->pid,
+		.row = running->row,
+		.id = running->id,
+		.has_source = running->source != 0,
+	};
+
+	if (running->source) {
+		const struct source *s = &r->sources[running->source - 1];
+
+		record.family = s->family;
+		memcpy(record.ip, s->ip, sizeof(record.ip));
+	}
+	bag_put(bag, &record, sizeof(record));
+}
+
+void runner_pack(struct runner *r, struct bag *bag)
+{
+	spawner_pack(&r->spawner, bag);
+	bag_put(bag, &r->n_running, sizeof(r->n_running));
+	for (uint32_t b = 0; b < RUNNER_BUCKETS; b++)
+		for (uint32_t at = r->by_pid[b]; at;
+		     at = r->running[at - 1].next)
+			pack(r, &r->running[at - 1], bag);
+	voices_pack(&r->voices, bag);
+	waiters_pack(&r->waiters, r->post, bag);
+}
+
+static void unpack(struct runner *r, struct bag *bag)
+{
+	struct ledger_addr addr = { 0 };
+	struct running_record record;
+
+	bag_get(bag, &record, sizeof(record));
+	if (bag->err)
+		return;
+	if (record.pid <= 0 || record.row >= r->n_room || !r->free_running) {
+		bag->err = -EBADMSG;
+		return;
+	}
+	addr.family = record.family;
+	memcpy(addr.ip, record.ip, sizeof(addr.ip));
+	running_add(r, record.pid, record.row, record.id,
+		    record.has_source ? source_add(r, &addr) : 0);
+}
+
+void runner_unpack(struct runner *r, struct bag *bag)
+{
+	uint32_t n;
+	int err;
+
+	spawner_unpack(&r->spawner, bag, r->post->is_base, r->post->n_fds);
+	bag_get(bag, &n, sizeof(n));
+	if (n && !r->is_used) {
+		err = make_tables(r);
+		if (err && !bag->err)
+			bag->err = err;
+	}
+	for (uint32_t i = 0; !bag->err && i < n; i++)
+		unpack(r, bag);
+	voices_unpack(&r->voices, bag);
+	waiters_unpack(&r->waiters, r->post, bag);
+	if (r->waiters.n) /* they are to be reaped */
+		r->is_used = true;
 }

@@ -35,7 +35,7 @@ struct source {
 
 struct runner {
 	struct post *post;
-	bool is_used; /* there is a listener with a program */
+	bool is_used; /* a listener has a program, or one runs still */
 	struct spawner spawner;
 	struct voices voices;
 	struct waiters waiters;
@@ -50,7 +50,7 @@ struct runner {
 
 /*
  * Opens its descriptors, of which the worker must know (is_base); before the
- * table grows. Returns 0 or -errno. One without programs needs nothing.
+ * table grows. Returns 0 or -errno. One without programs needs little.
  */
 int runner_open(struct runner *r, struct post *post);
 
@@ -69,8 +69,8 @@ void runner_reap(struct runner *r, pid_t pid, int status);
 /*
  * The programs that run go over to the program that this keeper becomes, with
  * what they have said and not ended, and the descriptors for it. unpack: after
- * runner_open() with the new configuration, whose listeners they find by their
- * entry in the ledger; errors are the bag's.
+ * runner_open() with the new configuration, and when is_base is there, in the
+ * post and in voices; nothing is reaped before that. Errors are the bag's.
  */
 struct bag;
 void runner_pack(struct runner *r, struct bag *bag);
