@@ -16,6 +16,10 @@ unit() {
 	unit addr
 }
 
+@test "a bag gives back what was packed, and its descriptors, over an exec" {
+	unit bag
+}
+
 @test "time and daytime are right in any year, and time begins again in 2036" {
 	unit clocks
 }
@@ -46,6 +50,10 @@ unit() {
 
 @test "options are read from one table and wrong ones named" {
 	unit options
+}
+
+@test "programs that run go over to the next keeper, and none runs twice" {
+	unit programs
 }
 
 @test "the runtime directory follows the environment and the user" {
