@@ -20,6 +20,9 @@
 /* Names the memfd's descriptor, over an execve. */
 #define VARIABLE "GUICHETD_BAG"
 
+/* Names the MAGIC of who tries us. */
+#define TRIAL_VARIABLE "GUICHETD_TRIED_BY"
+
 /* "bag", and the version of what is packed in it, by anybody. */
 #define MAGIC 0x62616701U
 
@@ -27,6 +30,23 @@ struct mark {
 	uint32_t magic;
 	uint32_t kind; /* enum bag_kind */
 };
+
+void bag_announce(void)
+{
+	char number[12];
+
+	(void)snprintf(number, sizeof(number), "%u", MAGIC);
+	(void)setenv(TRIAL_VARIABLE, number, 1);
+}
+
+bool bag_understands(void)
+{
+	const char *number = getenv(TRIAL_VARIABLE);
+	uint64_t magic;
+
+	return !number || (!units_parse_number(number, 0, UINT32_MAX, &magic) &&
+			   magic == MAGIC);
+}
 
 int bag_open(struct bag *bag)
 {

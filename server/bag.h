@@ -9,6 +9,7 @@
 #ifndef GUICHET_BAG_H
 #define GUICHET_BAG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Whose it is. */
@@ -60,6 +61,13 @@ int bag_get_fd(struct bag *bag);
  * with -errno, and with every descriptor as it was.
  */
 int bag_exec(struct bag *bag, int program_fd, char *const argv[]);
+
+/*
+ * announce: a program that this one tries is told what bags we pack.
+ * understands: whether it could unpack them; true when nobody has told.
+ */
+void bag_announce(void);
+bool bag_understands(void);
 
 /* Closes the memfd; what was packed is closed by the next execve again. */
 void bag_close(struct bag *bag);

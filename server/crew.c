@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * crew.c - the slots: how many are kept, and who is in them
+ */
+#include "server/crew.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "server/master.h"
+
+unsigned crew_count(const struct master *m, bool (*is_such)(const struct slot *))
+{
+	unsigned n = 0;
+
+	for (unsigned s = 0; s < m->n_slots; s++)
+		n += is_such(&m->slots[s]);
+	return n;
+}
+
+bool crew_is_serving(const struct slot *slot)
+{
+	return slot->is_serving;
+}
+
+bool crew_has_served(const struct slot *slot)
+{
+	return slot->has_served;
+}
+
+bool crew_is_there(const struct master *m)
+{
+	return crew_count(m, slot_is_in_use);
+}
+
+uint64_t crew_n_open(const struct master *m)
+{
+	uint64_t n = 0;
+
+	for (unsigned s = 0; s < m->n_slots; s++)
+		n += m->slots[s].n_open;
+	return n;
+}
+
+/* ---- who is in a slot ---- */
+
+uint64_t crew_start_time(pid_t pid)
+{
+	unsigned long long ticks = 0;
+	char path[32], text[512];
+	const char *end;
+	size_t n;
+	FILE *in;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	in = fopen(path, "re");
+	if (!in)
+		return 0;
+	n = fread(text, 1, sizeof(text) - 1, in);
+	(void)fclose(in);
+	text[n] = '\0';
+	end = strrchr(text, ')'); /* a name may hold anything */
+	if (!end || sscanf(end + 1,
+			   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u "
+			   "%*u %*d %*d %*d %*d %*d %*d %llu",
+			   &ticks) != 1)
+		return 0;
+	return ticks;
+}
+
+void crew_publish(struct master *m, const struct slot *slot)
+{
+	struct ledger_slot *entry = &m->instance.segment.slots[slot->number];
+
+	ledger_set(entry->keeper_born,
+		   slot->keeper ? crew_start_time(slot->keeper) : 0);
+	ledger_set(entry->keeper_pid, slot->keeper);
+}
+
+static int fork_by_plan(struct master *m, struct slot *slot)
+{
+	struct keeper_plan plan;
+	int err = instance_plan(&m->instance, &plan);
+
+	if (err)
+		return err;
+	err = slot_fork(slot, &plan, &m->instance.user);
+	free(plan.fd);
+	return err;
+}
+
+void crew_fork(struct master *m, struct slot *slot)
+{
+	struct ledger_slot *entry = &m->instance.segment.slots[slot->number];
+	int err = fork_by_plan(m, slot);
+
+	if (err) {
+		log_error("keeper %u: cannot fork: %s", slot->number,
+			  strerror(-err));
+		slot->state = SLOT_BACKOFF;
+		slot->fork_at_ns =
+			clock_mono_ns() + backoff_strike(&slot->backoff, 0);
+		return;
+	}
+	ledger_add(entry->n_keepers, 1);
+	/* known to a master that comes after us, before it does anything */
+	crew_publish(m, slot);
+	slot_go(slot);
+}
+
+struct slot *crew_find(struct master *m, pid_t keeper)
+{
+	for (unsigned s = 0; s < m->n_slots; s++)
+		if (m->slots[s].keeper == keeper)
+			return &m->slots[s];
+	return NULL;
+}
+
+void crew_on_death(struct master *m, struct slot *slot, int status)
+{
+	struct ledger_slot *entry = &m->instance.segment.slots[slot->number];
+
+	slot_keeper_died(slot, status);
+	if (!slot_is_retiring(slot))
+		ledger_add(entry->keeper_deaths, 1);
+	crew_publish(m, slot);
+}
+
+/* ---- how many are kept ---- */
+
+static struct slot *find_slot(struct master *m,
+			      bool (*is_such)(const struct slot *))
+{
+	for (unsigned s = 0; s < m->n_slots; s++)
+		if (is_such(&m->slots[s]))
+			return &m->slots[s];
+	return NULL;
+}
+
+static bool may_return(const struct slot *slot)
+{
+	return slot->state == SLOT_RUNNING && slot->order == ORDER_RETIRE;
+}
+
+static bool is_empty(const struct slot *slot)
+{
+	return !slot_is_in_use(slot);
+}
+
+static bool add_one(struct master *m)
+{
+	struct slot *slot = find_slot(m, may_return);
+	int err;
+
+	if (slot) {
+		log_info("worker %u: returns", slot->number);
+		slot_order(slot, ORDER_SERVE, 0);
+		return true;
+	}
+	slot = find_slot(m, is_empty);
+	if (!slot) {
+		log_warning("no slot is free for one more worker");
+		return false;
+	}
+	err = segment_open_slot(&m->instance.segment, slot->number);
+	if (err) {
+		log_error("no memory for one more worker: %s", strerror(-err));
+		return false;
+	}
+	slot_init(slot, slot->number);
+	if (m->phase != PHASE_STARTING)
+		log_info("worker %u: added", slot->number);
+	crew_fork(m, slot);
+	return true;
+}
+
+static void retire_last(struct master *m)
+{
+	unsigned s = m->n_slots;
+
+	while (s-- > 0 && !slot_is_kept(&m->slots[s]))
+		continue;
+	log_info("worker %u: retires", s);
+	slot_order(&m->slots[s], ORDER_RETIRE, UINT64_MAX);
+	if (m->slots[s].state == SLOT_BACKOFF)
+		slot_init(&m->slots[s], s);
+}
+
+unsigned crew_keep(struct master *m, unsigned n)
+{
+	unsigned n_kept = crew_count(m, slot_is_kept);
+
+	while (n_kept < n && add_one(m))
+		n_kept++;
+	for (; n_kept > n; n_kept--)
+		retire_last(m);
+	m->n_wanted = n_kept;
+	return n_kept;
+}
+
+/* ---- later ---- */
+
+void crew_fork_due(struct master *m, uint64_t now_ns)
+{
+	for (unsigned s = 0; s < m->n_slots; s++) {
+		struct slot *slot = &m->slots[s];
+
+		if (slot->state == SLOT_BACKOFF && slot->fork_at_ns <= now_ns)
+			crew_fork(m, slot);
+	}
+}
+
+uint64_t crew_next_ns(const struct master *m)
+{
+	uint64_t at_ns = UINT64_MAX;
+
+	for (unsigned s = 0; s < m->n_slots; s++)
+		if (m->slots[s].state == SLOT_BACKOFF)
+			at_ns = min_u64(at_ns, m->slots[s].fork_at_ns);
+	return at_ns;
+}
+
+void crew_order(struct master *m, enum order order, uint64_t deadline_mono_ns)
+{
+	for (unsigned s = 0; s < m->n_slots; s++)
+		slot_order(&m->slots[s], order, deadline_mono_ns);
+	for (unsigned i = 0; i < m->n_strangers; i++)
+		control_say(m->strangers[i], CONTROL_ORDER, (int32_t)order,
+			    deadline_mono_ns);
+}
+
+void crew_drop_waiting(struct master *m)
+{
+	for (unsigned s = 0; s < m->n_slots; s++)
+		if (m->slots[s].state == SLOT_BACKOFF)
+			slot_init(&m->slots[s], s);
+}

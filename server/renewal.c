@@ -1,0 +1,665 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * renewal.c - reload and upgrade
+ */
+#include "server/renewal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "server/control.h"
+#include "server/crew.h"
+#include "server/master.h"
+#include "server/notify.h"
+#include "server/succession.h"
+
+/* A binary that says nothing for so long will not. */
+#define TRIAL_NS     (30 * NS_PER_S)
+#define REHEARSAL_NS (30 * NS_PER_S)
+
+/* A worker leaves between two turns; one that hangs is shot before this. */
+#define SLOT_NS (20 * NS_PER_S)
+
+/* How long after it was done it may be taken back, and for how many deaths. */
+#define PROBATION_NS (10 * NS_PER_S)
+#define DEATHS_MAX   5
+
+/* Deaths of workers that never came to serve. */
+#define UNSERVED_MAX 3
+
+static const char *const kind_names[RENEWAL_KINDS] = {
+	[RENEWAL_RELOAD] = "reload",
+	[RENEWAL_UPGRADE] = "upgrade",
+	[RENEWAL_ADOPTION] = "adoption",
+	[RENEWAL_BACK] = "way back",
+};
+
+void renewal_init(struct renewal *renewal)
+{
+	*renewal = (struct renewal){
+		.trial_fd = -1,
+		.program_fd = -1,
+		.control_fd = -1,
+		.former_program_fd = -1,
+		.former_config_fd = -1,
+	};
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* ---- who asked ---- */
+
+static struct master *told; /* log_copy_to() takes no argument */
+
+static void tell_line(const char *line)
+{
+	operators_tell(&told->operators, told->renewal.request, line);
+}
+
+void renewal_tell_begin(struct master *m)
+{
+	told = m;
+	log_copy_to(tell_line);
+}
+
+void renewal_tell_end(void)
+{
+	log_copy_to(NULL);
+}
+
+static void forget_former(struct renewal *r)
+{
+	close_fd(&r->former_program_fd);
+	close_fd(&r->former_config_fd);
+}
+
+static void begin_pending(struct master *m)
+{
+	for (unsigned i = 1; i < OPERATOR_REQUESTS; i++) {
+		unsigned bit = 1U << i;
+
+		if (!(m->renewal.pending & bit))
+			continue;
+		m->renewal.pending &= ~bit;
+		renewal_request(m, (enum operator_request)i);
+		return;
+	}
+}
+
+static void answer(struct master *m, enum exit_code code)
+{
+	renewal_tell_end();
+	operators_answer(&m->operators, m->renewal.request, code);
+	(void)notify_send("READY=1");
+}
+
+/* Nothing has changed. */
+static void fail(struct master *m, enum exit_code code)
+{
+	log_error("%s: failed; nothing was changed",
+		  kind_names[m->renewal.kind]);
+	answer(m, code);
+	m->renewal.step = RENEWAL_NONE;
+	begin_pending(m);
+}
+
+/* ---- the trial ---- */
+
+_Noreturn static void run_trial(struct master *m, int report_fd)
+{
+	const struct renewal *r = &m->renewal;
+	size_t n = 0;
+	char **argv;
+	sigset_t none;
+
+	while (m->argv[n])
+		n++;
+	argv = calloc(n + 2, sizeof(*argv));
+	if (!argv)
+		_exit(EXIT_FAILED);
+	memcpy(argv, m->argv, n * sizeof(*argv));
+	argv[n] = "--test";
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)dup2(report_fd, STDERR_FILENO);
+	bag_announce();
+	(void)fexecve(r->program_fd, argv, environ);
+	log_error("%s: cannot be executed: %s", m->program_path,
+		  strerror(errno));
+	_exit(EXIT_FAILED);
+}
+
+static int begin_trial(struct master *m)
+{
+	struct renewal *r = &m->renewal;
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	r->pid = fork();
+	if (r->pid == 0)
+		run_trial(m, ends[1]);
+	close(ends[1]);
+	r->trial_fd = ends[0];
+	r->line_bytes = 0;
+	if (r->pid > 0)
+		return 0;
+	r->pid = 0;
+	close_fd(&r->trial_fd);
+	return -errno;
+}
+
+static int open_program(const struct master *m)
+{
+	if (m->renewal.kind == RENEWAL_UPGRADE)
+		return open(m->program_path, O_PATH | O_CLOEXEC);
+	return fcntl(m->instance.program_fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static enum renewal_kind kind_of(enum operator_request request)
+{
+	return request == OPERATOR_UPGRADE ? RENEWAL_UPGRADE : RENEWAL_RELOAD;
+}
+
+/* Whether another one is under way; a probation is none. */
+static bool is_busy(const struct renewal *r)
+{
+	return r->step != RENEWAL_NONE && r->step != RENEWAL_PROBATION;
+}
+
+static void refuse(struct master *m, enum operator_request request,
+		   const char *why)
+{
+	log_notice("%s: %s", operator_words[request], why);
+	operators_tell(&m->operators, request, why);
+	operators_answer(&m->operators, request, EXIT_FAILED);
+}
+
+void renewal_request(struct master *m, enum operator_request request)
+{
+	struct renewal *r = &m->renewal;
+
+	if (master_is_ending(m)) {
+		refuse(m, request, "the server is stopping");
+		return;
+	}
+	if (is_busy(r) || m->phase == PHASE_STARTING) {
+		r->pending |= 1U << request;
+		return;
+	}
+	forget_former(r); /* what there is now is what we would go back to */
+	r->step = RENEWAL_TRIAL;
+	r->kind = kind_of(request);
+	r->request = request;
+	r->begun_ns = clock_mono_ns();
+	r->deadline_ns = r->begun_ns + TRIAL_NS;
+	(void)notify_reloading();
+	renewal_tell_begin(m);
+	close_fd(&r->program_fd);
+	r->program_fd = open_program(m);
+	if (r->program_fd >= 0 && begin_trial(m) == 0)
+		return;
+	log_error("%s: %s", m->program_path, strerror(errno));
+	fail(m, EXIT_FAILED);
+}
+
+/* What it says is for who asked; and the log shows it, too. */
+static void end_line(struct renewal *r)
+{
+	static const char ours[] = "guichetd: ";
+	const char *line = r->line;
+
+	r->line[r->line_bytes] = '\0';
+	if (!strncmp(line, ours, sizeof(ours) - 1))
+		line += sizeof(ours) - 1;
+	if (*line)
+		log_error("%s", line);
+	r->line_bytes = 0;
+}
+
+void renewal_read(struct master *m)
+{
+	struct renewal *r = &m->renewal;
+	char text[512];
+	ssize_t n;
+
+	while ((n = read(r->trial_fd, text, sizeof(text))) > 0)
+		for (ssize_t i = 0; i < n; i++) {
+			if (text[i] == '\n' ||
+			    r->line_bytes == sizeof(r->line) - 1)
+				end_line(r);
+			else
+				r->line[r->line_bytes++] = text[i];
+		}
+	if (n < 0 && errno == EAGAIN)
+		return;
+	end_line(r);
+	close_fd(&r->trial_fd);
+}
+
+/* It can be: now we become it. What goes wrong from here on, it undoes. */
+static void become(struct master *m)
+{
+	struct renewal *r = &m->renewal;
+	int err;
+
+	r->former_program_fd =
+		fcntl(m->instance.program_fd, F_DUPFD_CLOEXEC, 0);
+	r->former_config_fd = fcntl(m->instance.config_fd, F_DUPFD_CLOEXEC, 0);
+	r->has_touched = false;
+	err = succession_exec(m, r->program_fd);
+	log_error("%s: cannot be executed: %s", m->program_path,
+		  strerror(-err));
+	forget_former(r);
+	fail(m, EXIT_FAILED);
+}
+
+static void describe_end(int status, char *text, size_t bytes)
+{
+	if (WIFSIGNALED(status))
+		(void)snprintf(text, bytes, "died of signal %d",
+			       WTERMSIG(status));
+	else
+		(void)snprintf(text, bytes, "ended with status %d",
+			       WEXITSTATUS(status));
+}
+
+static void end_trial(struct master *m, int status)
+{
+	bool is_usage = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE;
+	char text[64];
+
+	if (m->renewal.trial_fd >= 0)
+		renewal_read(m);
+	close_fd(&m->renewal.trial_fd);
+	if (WIFEXITED(status) && !WEXITSTATUS(status)) {
+		become(m);
+		return;
+	}
+	describe_end(status, text, sizeof(text));
+	if (!is_usage)
+		log_error("%s: its test %s", m->program_path, text);
+	fail(m, is_usage ? EXIT_USAGE : EXIT_FAILED);
+}
+
+/* ---- the way back ---- */
+
+/* Becomes what we were; it tells who asked. Or stays what it is, and says so */
+static void go_back(struct master *m, enum exit_code code)
+{
+	struct renewal *r = &m->renewal;
+	int err = -ENOENT;
+
+	if (r->former_program_fd >= 0) {
+		r->kind = RENEWAL_BACK;
+		r->code = code;
+		err = succession_exec(m, r->former_program_fd);
+	}
+	log_error("cannot go back to what was before: %s", strerror(-err));
+	renewal_finish(m, code);
+}
+
+/* ---- the rehearsal ---- */
+
+static int fork_rehearsal(struct master *m, const struct keeper_plan *plan)
+{
+	struct keeper_birth birth = {
+		.slot = m->n_slots - 1, /* of a ledger that is nobody's */
+		.user = m->instance.user,
+		.is_rehearsal = true,
+	};
+	struct renewal *r = &m->renewal;
+	int err = control_open(&r->control_fd, &birth.control_fd);
+
+	if (err)
+		return err;
+	r->pid = fork();
+	if (r->pid == 0) {
+		close(r->control_fd);
+		keeper_begin(plan, &birth);
+	}
+	err = r->pid < 0 ? -errno : 0;
+	close(birth.control_fd);
+	if (err)
+		r->pid = 0;
+	else
+		control_say(r->control_fd, CONTROL_GO, 0, 0);
+	return err;
+}
+
+static int begin_rehearsal(struct master *m)
+{
+	struct keeper_plan plan = { 0 };
+	int err = instance_plan_rehearsal(&m->instance, &plan);
+
+	if (!err)
+		err = fork_rehearsal(m, &plan);
+	if (plan.fd) {
+		close(plan.fd[PLAN_LEDGER]);
+		close(plan.fd[PLAN_VIEW]);
+	}
+	free(plan.fd);
+	return err;
+}
+
+/* ---- the slots ---- */
+
+static void begin_slots(struct master *m)
+{
+	struct renewal *r = &m->renewal;
+	int err = instance_commit(&m->instance);
+
+	if (err) {
+		go_back(m, EXIT_FAILED);
+		return;
+	}
+	r->step = RENEWAL_SLOTS;
+	r->slot = 0;
+	r->is_proven = false;
+	r->slot_deadline_ns = 0;
+	r->has_touched = true;
+	for (unsigned s = 0; s < m->n_slots; s++)
+		m->slots[s].renewal = RENEWAL_STALE;
+}
+
+static void end_rehearsal(struct master *m, int status)
+{
+	char text[64];
+
+	close_fd(&m->renewal.control_fd);
+	if (WIFEXITED(status) && !WEXITSTATUS(status)) {
+		begin_slots(m);
+		return;
+	}
+	describe_end(status, text, sizeof(text));
+	log_error("a worker of the new kind was tried, and %s", text);
+	go_back(m, EXIT_FAILED);
+}
+
+bool renewal_on_child(struct master *m, pid_t pid, int status)
+{
+	struct renewal *r = &m->renewal;
+
+	if (!r->pid || pid != r->pid)
+		return false;
+	r->pid = 0;
+	if (r->step == RENEWAL_TRIAL)
+		end_trial(m, status);
+	else if (r->step == RENEWAL_REHEARSAL)
+		end_rehearsal(m, status);
+	return true;
+}
+
+/* A slot in which somebody has yet to become what we are. */
+static bool is_stale(const struct slot *slot)
+{
+	return slot->state == SLOT_RUNNING && slot->renewal != RENEWAL_FRESH;
+}
+
+static void send_plan(struct master *m, struct slot *slot)
+{
+	struct keeper_plan plan;
+	int err = instance_plan(&m->instance, &plan);
+
+	if (!err)
+		err = slot_send_plan(slot, &plan);
+	free(plan.fd);
+	if (!err)
+		return;
+	log_error("keeper %u: cannot be told what to be: %s", slot->number,
+		  strerror(-err));
+	slot_kill(slot); /* it has no worker, and would have none */
+}
+
+void renewal_on_report(struct master *m, struct slot *slot,
+		       enum control_kind kind)
+{
+	struct renewal *r = &m->renewal;
+
+	if (kind == CONTROL_BARE) {
+		send_plan(m, slot);
+		return;
+	}
+	if (r->step != RENEWAL_SLOTS)
+		return;
+	if (kind == CONTROL_SERVING && slot->renewal == RENEWAL_FRESH)
+		r->is_proven = true;
+	if (kind == CONTROL_NOT_RENEWED)
+		r->slot_deadline_ns = 0; /* it has failed */
+}
+
+/* The canary: while no slot has come to serve, one that fails fails all. */
+static void give_slot_up(struct master *m, struct slot *slot, const char *why)
+{
+	struct renewal *r = &m->renewal;
+
+	if (!r->is_proven) {
+		log_error("worker %u: %s", slot->number, why);
+		go_back(m, EXIT_FAILED);
+		return;
+	}
+	log_warning("worker %u: %s; the others go on", slot->number, why);
+	slot->renewal = RENEWAL_FRESH;
+}
+
+static void watch_slot(struct master *m, struct slot *slot, uint64_t now_ns)
+{
+	if (slot->n_unserved >= UNSERVED_MAX)
+		give_slot_up(m, slot, "dies before it serves");
+	else if (now_ns >= m->renewal.slot_deadline_ns)
+		give_slot_up(m, slot, "did not come to serve");
+}
+
+/* The first slot whose worker does not serve can prove nothing. */
+static bool is_better(const struct slot *slot, const struct slot *than)
+{
+	return !than || (slot->is_serving && !than->is_serving);
+}
+
+static struct slot *next_stale(struct master *m)
+{
+	struct slot *best = NULL;
+
+	for (unsigned s = 0; s < m->n_slots; s++)
+		if (is_stale(&m->slots[s]) && is_better(&m->slots[s], best))
+			best = &m->slots[s];
+	return best;
+}
+
+static struct slot *in_hand(struct master *m)
+{
+	for (unsigned s = 0; s < m->n_slots; s++)
+		if (m->slots[s].state == SLOT_RUNNING &&
+		    (m->slots[s].renewal == RENEWAL_ASKED ||
+		     m->slots[s].renewal == RENEWAL_PLANNED))
+			return &m->slots[s];
+	return NULL;
+}
+
+static unsigned n_configured(const struct master *m)
+{
+	unsigned n = config_n_workers(&m->config);
+
+	/* within its range, the load says how many */
+	if (m->config.workers_max && m->n_wanted > n)
+		n = (unsigned)min_u64(m->n_wanted, m->config.workers_max);
+	return n;
+}
+
+static bool is_coming(const struct slot *slot)
+{
+	return slot_is_kept(slot) && slot->state != SLOT_BACKOFF &&
+	       !slot->is_serving && slot->n_unserved < UNSERVED_MAX;
+}
+
+static void renew_slots(struct master *m, uint64_t now_ns)
+{
+	struct renewal *r = &m->renewal;
+	struct slot *slot = in_hand(m);
+
+	if (slot) {
+		watch_slot(m, slot, now_ns);
+		return;
+	}
+	slot = next_stale(m);
+	if (slot) {
+		r->slot_deadline_ns = now_ns + SLOT_NS;
+		slot_renew(slot);
+		return;
+	}
+	if (crew_count(m, slot_is_kept) != n_configured(m) &&
+	    m->n_wanted != n_configured(m)) {
+		r->slot_deadline_ns = now_ns + SLOT_NS;
+		(void)crew_keep(m, n_configured(m));
+	}
+	if (!crew_count(m, is_coming) || now_ns >= r->slot_deadline_ns)
+		renewal_finish(m, r->kind == RENEWAL_BACK ? r->code :
+							    EXIT_DONE);
+}
+
+/* ---- its end ---- */
+
+static void say_done(const struct master *m)
+{
+	const struct renewal *r = &m->renewal;
+	uint64_t ms = (clock_mono_ns() - r->begun_ns) / NS_PER_MS;
+
+	if (r->kind == RENEWAL_BACK)
+		log_warning("everything is as it was before");
+	else
+		log_notice("%s: done in %llu ms; %s, %u workers",
+			   kind_names[r->kind], (unsigned long long)ms,
+			   GUICHET_VERSION, crew_count(m, crew_is_serving));
+}
+
+void renewal_begin(struct master *m, bool with_rehearsal)
+{
+	struct renewal *r = &m->renewal;
+	int err = 0;
+
+	r->step = RENEWAL_REHEARSAL;
+	r->deadline_ns = clock_mono_ns() + REHEARSAL_NS;
+	if (with_rehearsal)
+		err = begin_rehearsal(m);
+	else
+		begin_slots(m);
+	if (!err)
+		return;
+	log_error("cannot try a worker: %s", strerror(-err));
+	go_back(m, EXIT_FAILED);
+}
+
+void renewal_finish(struct master *m, enum exit_code code)
+{
+	struct renewal *r = &m->renewal;
+
+	say_done(m);
+	answer(m, code);
+	if (r->kind == RENEWAL_BACK || code != EXIT_DONE) {
+		forget_former(r);
+		r->step = RENEWAL_NONE;
+	} else {
+		r->step = RENEWAL_PROBATION;
+		r->deadline_ns = clock_mono_ns() + PROBATION_NS;
+	}
+	begin_pending(m);
+}
+
+/*
+ * A crash loop shows when it is in use: then what was before is better. Deaths
+ * from outside, and those of before, do not count.
+ */
+static void watch_probation(struct master *m, uint64_t now_ns)
+{
+	struct renewal *r = &m->renewal;
+
+	for (unsigned s = 0; s < m->n_slots; s++) {
+		const struct slot *slot = &m->slots[s];
+
+		if (r->former_program_fd < 0 ||
+		    (slot->n_deaths < DEATHS_MAX &&
+		     slot->n_unserved < UNSERVED_MAX))
+			continue;
+		log_error("worker %u: has died %u times since the %s; going "
+			  "back to what was before",
+			  s, slot->n_deaths, kind_names[r->kind]);
+		go_back(m, EXIT_FAILED);
+		return;
+	}
+	if (now_ns < r->deadline_ns)
+		return;
+	forget_former(r);
+	r->step = RENEWAL_NONE;
+}
+
+void renewal_abandon(struct master *m)
+{
+	struct renewal *r = &m->renewal;
+	bool was_busy = is_busy(r);
+
+	if (r->pid)
+		(void)kill(r->pid, SIGKILL);
+	close_fd(&r->trial_fd);
+	close_fd(&r->control_fd);
+	forget_former(r);
+	r->step = RENEWAL_NONE;
+	r->pending = 0;
+	renewal_tell_end();
+	for (unsigned i = 1; i < OPERATOR_REQUESTS; i++) {
+		operators_tell(&m->operators, (enum operator_request)i,
+			       "the server is stopping");
+		operators_answer(&m->operators, (enum operator_request)i,
+				 EXIT_FAILED);
+	}
+	if (was_busy)
+		log_notice("%s: given up, for the server is stopping",
+			   kind_names[r->kind]);
+}
+
+/* ---- time ---- */
+
+static void end_late_child(struct master *m, uint64_t now_ns)
+{
+	if (m->renewal.pid && now_ns >= m->renewal.deadline_ns)
+		(void)kill(m->renewal.pid, SIGKILL); /* and it is reaped */
+}
+
+void renewal_look(struct master *m, uint64_t now_ns)
+{
+	struct renewal *r = &m->renewal;
+
+	if (r->step == RENEWAL_SLOTS)
+		renew_slots(m, now_ns);
+	else if (r->step == RENEWAL_PROBATION)
+		watch_probation(m, now_ns);
+	else if (r->step == RENEWAL_NONE && m->phase == PHASE_SERVING)
+		begin_pending(m);
+	else
+		end_late_child(m, now_ns);
+}
+
+uint64_t renewal_next_ns(const struct master *m)
+{
+	const struct renewal *r = &m->renewal;
+
+	switch (r->step) {
+	case RENEWAL_NONE:
+		return UINT64_MAX;
+	case RENEWAL_SLOTS:
+		return r->slot_deadline_ns;
+	default:
+		return r->deadline_ns;
+	}
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * renewal.h - reload and upgrade: all become what the new configuration, or
+ * the new binary, says, and no connection notices
+ *
+ *     trial       the binary, by itself, reads the configuration (guichetd -t)
+ *     the master becomes the new program (succession.h): it opens what
+ *                 listeners are new
+ *     rehearsal   a keeper and its worker do all but accept, on a ledger that
+ *                 is nobody's
+ *     slots       one after the other: its worker leaves, its keeper becomes
+ *                 the new program, a successor serves
+ *
+ * Up to the end of the rehearsal nothing has changed for anybody, and the
+ * first slot is a trial, too: what fails there, or dies again and again soon
+ * after, takes everything back to what it was before.
+ */
+#ifndef GUICHET_RENEWAL_H
+#define GUICHET_RENEWAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/base.h"
+#include "server/operator.h"
+#include "server/slot.h"
+
+struct master;
+
+enum renewal_step {
+	RENEWAL_NONE, /* nothing is under way */
+	RENEWAL_TRIAL,
+	RENEWAL_REHEARSAL,
+	RENEWAL_SLOTS,
+	RENEWAL_PROBATION, /* done, but may have to be taken back */
+	RENEWAL_STEPS
+};
+
+enum renewal_kind {
+	RENEWAL_RELOAD,
+	RENEWAL_UPGRADE,
+	RENEWAL_ADOPTION, /* another master's keepers */
+	RENEWAL_BACK,     /* what it was to be has failed */
+	RENEWAL_KINDS
+};
+
+struct renewal {
+	enum renewal_step step;
+	enum renewal_kind kind;
+	enum operator_request request; /* who is to be answered */
+	enum exit_code code;           /* with what, when it is a way back */
+	bool has_touched;              /* a slot, so far */
+	unsigned pending; /* asked for meanwhile: bits by operator_request */
+	uint64_t begun_ns;
+
+	pid_t pid;    /* of the trial, or the rehearsal; 0: none */
+	int trial_fd; /* what the trial says */
+	char line[1024];
+	size_t line_bytes;
+	int program_fd; /* what is tried */
+	int control_fd; /* the rehearsal's */
+	uint64_t deadline_ns; /* of the step */
+
+	unsigned slot; /* that is being renewed, or comes next */
+	uint64_t slot_deadline_ns;
+	bool is_proven; /* one has come to serve */
+
+	/* what to go back to; -1: nothing */
+	int former_program_fd;
+	int former_config_fd;
+};
+
+void renewal_init(struct renewal *renewal);
+
+/* Begins one, or notes that one is to follow. */
+void renewal_request(struct master *m, enum operator_request request);
+
+/*
+ * In the program that the master has become, when the instance has gone on:
+ * renews the slots. Or, with @code, everything is as it was: only says so.
+ */
+void renewal_begin(struct master *m, bool with_rehearsal);
+void renewal_finish(struct master *m, enum exit_code code);
+
+/* What happens: the trial speaks, a child ends (false: another's), a slot has
+   said something; and what time brings, and when. */
+void renewal_read(struct master *m);
+bool renewal_on_child(struct master *m, pid_t pid, int status);
+void renewal_on_report(struct master *m, struct slot *slot,
+		       enum control_kind kind);
+void renewal_look(struct master *m, uint64_t now_ns);
+uint64_t renewal_next_ns(const struct master *m);
+
+/* The server ends: what was under way is not. */
+void renewal_abandon(struct master *m);
+
+/*
+ * Lines of the log go to the operator who asked, too, between these two.
+ */
+void renewal_tell_begin(struct master *m);
+void renewal_tell_end(void);
+
+#endif
