@@ -807,7 +807,7 @@ void directive_describe(const char *name, const char *argument,
 {
 	int n = fprintf(out, "  %s = %s", name, argument);
 
-	fprintf(out, "%*s%s", n < 30 ? 30 - n : 1, "", help);
+	fprintf(out, "%*s%s", n < 33 ? 33 - n : 1, "", help);
 	if (fallback && *fallback)
 		fprintf(out, " (%s)", fallback);
 	putc('\n', out);
