@@ -19,13 +19,20 @@
 
 #define BLANKS " \t"
 
+/*
+ * The longest line that we write ourselves of one that was read: "=" gets its
+ * blanks, and a value in quotes a backslash for each of its own.
+ */
+#define WRITTEN_LINE_MAX_BYTES (2 * CONFIG_LINE_MAX_BYTES + 64)
+
 struct reader {
 	struct config_text *text;
 	struct config_problems *problems;
 	FILE *in;
 	struct config_place place; /* the line in hand */
 	bool is_in_section;        /* or before the first one */
-	char line[CONFIG_LINE_MAX_BYTES + 2];
+	size_t line_max_bytes;
+	char line[WRITTEN_LINE_MAX_BYTES + 2];
 	size_t line_bytes;
 };
 
@@ -46,7 +53,7 @@ static enum line_end read_line(struct reader *r)
 	r->line_bytes = 0;
 	while ((c = getc_unlocked(r->in)) != EOF && c != '\n') {
 		/* one more than the limit: it may be the CR of a CRLF */
-		if (r->line_bytes < CONFIG_LINE_MAX_BYTES + 1)
+		if (r->line_bytes < r->line_max_bytes + 1)
 			r->line[r->line_bytes++] = (char)c;
 		else
 			is_too_long = true;
@@ -57,7 +64,7 @@ static enum line_end read_line(struct reader *r)
 	if (r->line_bytes && r->line[r->line_bytes - 1] == '\r')
 		r->line_bytes--;
 	r->line[r->line_bytes] = 0;
-	if (r->line_bytes > CONFIG_LINE_MAX_BYTES)
+	if (r->line_bytes > r->line_max_bytes)
 		is_too_long = true;
 	return is_too_long ? LINE_TOO_LONG : LINE_WHOLE;
 }
@@ -343,8 +350,8 @@ static void read_lines(struct reader *r)
 					   (size_t)(bad - r->line) + 1);
 		else if (end == LINE_TOO_LONG)
 			config_problem_add(r->problems, r->place,
-					   "line is longer than %d bytes",
-					   CONFIG_LINE_MAX_BYTES);
+					   "line is longer than %zu bytes",
+					   r->line_max_bytes);
 		else
 			read_text(r);
 	}
@@ -380,13 +387,14 @@ out_close:
 
 /* Reads @in to its end, and closes it. */
 static int read_stream(struct config_text *text, FILE *in,
-		       struct config_problems *problems)
+		       size_t line_max_bytes, struct config_problems *problems)
 {
 	struct reader r = {
 		.text = text,
 		.problems = problems,
 		.in = in,
 		.place = { .file = text->file },
+		.line_max_bytes = line_max_bytes,
 	};
 	int err = 0;
 
@@ -401,58 +409,52 @@ static int read_stream(struct config_text *text, FILE *in,
 int config_text_read(struct config_text *text, const char *file,
 		     struct config_problems *problems)
 {
-	FILE *in;
+	FILE *in = NULL;
 	int err;
 
 	*text = (struct config_text){ .file = file };
 	err = open_file(file, &in);
-	return err ? err : read_stream(text, in, problems);
+	if (!in)
+		return err;
+	return read_stream(text, in, CONFIG_LINE_MAX_BYTES, problems);
 }
 
-/* All of @fd, which is to be freed. Returns 0 or -errno. */
-static int load(int fd, char **content, size_t *bytes)
+/* Up to @room bytes of @fd, from its begin; returns how many, or -errno. */
+static ssize_t load(int fd, char *content, size_t room)
 {
-	struct stat status;
-	ssize_t n = 1;
-	size_t room;
-	int err;
+	size_t bytes = 0;
+	ssize_t n;
 
-	if (fstat(fd, &status) < 0)
-		return -errno;
-	room = (size_t)status.st_size;
-	*content = malloc(room + 1);
-	if (!*content)
-		return -ENOMEM;
-	*bytes = 0;
-	while (*bytes < room && n > 0) {
-		n = pread(fd, *content + *bytes, room - *bytes, (off_t)*bytes);
-		if (n > 0)
-			*bytes += (size_t)n;
-		else if (n < 0 && errno == EINTR)
-			n = 1;
-	}
-	if (n >= 0)
-		return 0;
-	err = -errno;
-	free(*content);
-	return err;
+	do {
+		n = pread(fd, content + bytes, room - bytes, (off_t)bytes);
+		bytes += n > 0 ? (size_t)n : 0;
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	return n < 0 ? -errno : (ssize_t)bytes;
 }
 
 int config_text_read_fd(struct config_text *text, const char *file, int fd,
 			struct config_problems *problems)
 {
-	char *content = NULL;
-	size_t bytes = 0;
+	struct stat status;
+	char *content;
+	ssize_t bytes;
+	int err = 0;
 	FILE *in;
-	int err;
 
 	*text = (struct config_text){ .file = file };
-	err = load(fd, &content, &bytes);
-	if (err)
-		return err;
-	if (bytes) {
-		in = fmemopen(content, bytes, "r");
-		err = in ? read_stream(text, in, problems) : -errno;
+	if (fstat(fd, &status) < 0)
+		return -errno;
+	content = malloc((size_t)status.st_size + 1);
+	if (!content)
+		return -ENOMEM;
+	bytes = load(fd, content, (size_t)status.st_size);
+	if (bytes < 0)
+		err = (int)bytes;
+	if (bytes > 0) {
+		in = fmemopen(content, (size_t)bytes, "r");
+		err = in ? read_stream(text, in, WRITTEN_LINE_MAX_BYTES,
+				       problems) :
+			   -errno;
 	}
 	free(content);
 	return err;

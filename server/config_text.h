@@ -50,8 +50,9 @@ struct config_text {
 int config_text_read(struct config_text *text, const char *file,
 		     struct config_problems *problems);
 /*
- * The same from @fd, from its begin; @file is only what it is called. Where
- * @fd's offset is does not matter and does not change: others may share it.
+ * The same from @fd, from its begin, of a file that we wrote ourselves: lines
+ * may be longer. @file is only what it is called. Where @fd's offset is does
+ * not matter and does not change: others may share it.
  */
 int config_text_read_fd(struct config_text *text, const char *file, int fd,
 			struct config_problems *problems);

@@ -155,6 +155,32 @@ static void test_all_comes_back(void)
 	config_free(&config);
 }
 
+/* Written, a value of which every byte needs another one is twice as long. */
+static void test_the_longest_line_comes_back(void)
+{
+	static char backslashes[4080];
+	static char text[3 * 4096];
+	struct config config, copy;
+	char *written, *again;
+
+	memset(backslashes, '\\', sizeof(backslashes) - 1);
+	(void)snprintf(text, sizeof(text),
+		       SERVER "[listen unix:/x]\nservice = exec\n"
+			      "command = /bin/true\n"
+			      "environment=\"A=%s%s \"\n",
+		       backslashes, backslashes);
+	read_right(&config, text);
+	written = write_text(&config);
+	CHECK(strlen(written) > 8000);
+	read_right(&copy, written);
+	again = write_text(&copy);
+	CHECK_TEXT(again, written);
+	free(again);
+	free(written);
+	config_free(&copy);
+	config_free(&config);
+}
+
 static void test_into_a_full_disk(void)
 {
 	FILE *out = fopen("/dev/full", "w");
@@ -396,6 +422,7 @@ static void test_n_workers(void)
 int main(void)
 {
 	test_all_comes_back();
+	test_the_longest_line_comes_back();
 	test_into_a_full_disk();
 	test_what_is_wrong();
 	test_what_has_gone();

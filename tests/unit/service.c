@@ -111,6 +111,8 @@ static void test_settings(void)
 	CHECK(service_fault(&service));
 	settings[1].name = "idle-timeout"; /* every listener has it */
 	CHECK(service_fault(&service));
+	settings[1].name = "retired"; /* in a configuration in force */
+	CHECK(service_fault(&service));
 	settings[1].name = "other";
 	settings[1].set = NULL;
 	CHECK(service_fault(&service));
