@@ -48,6 +48,10 @@ unit() {
 	unit operator
 }
 
+@test "a service manager hears what we say, and keeps what it is given" {
+	unit notify
+}
+
 @test "options are read from one table and wrong ones named" {
 	unit options
 }
