@@ -197,6 +197,7 @@ MAN1 := $(wildcard client/*.1)
 MAN3 := $(wildcard server/*.3)
 MAN5 := $(wildcard conf/*.5)
 MAN8 := $(wildcard server/*.8)
+SYSTEMD_UNITS := $(notdir $(wildcard systemd/*.service systemd/*.socket))
 MANUALS := $(strip $(MAN1) $(MAN3) $(MAN5) $(MAN8))
 
 install: all ## install below $(DESTDIR)$(PREFIX); keeps a configuration
@@ -211,10 +212,13 @@ install: all ## install below $(DESTDIR)$(PREFIX); keeps a configuration
 	test -e $(DESTDIR)$(SYSCONFDIR)/guichet/guichetd.conf || \
 		install -D -m 644 conf/guichetd.conf \
 		$(DESTDIR)$(SYSCONFDIR)/guichet/guichetd.conf
-	sed 's|@sbindir@|$(SBINDIR)|g' systemd/guichet.service \
-		>$(BUILD)/guichet.service
+	mkdir -p $(BUILD)/systemd
+	for unit in $(SYSTEMD_UNITS); do \
+		sed 's|@sbindir@|$(SBINDIR)|g' "systemd/$$unit" \
+			>"$(BUILD)/systemd/$$unit" || exit; \
+	done
 	install -D -m 644 -t $(DESTDIR)$(SYSTEMDUNITDIR) \
-		$(BUILD)/guichet.service
+		$(addprefix $(BUILD)/systemd/,$(SYSTEMD_UNITS))
 	install -D -m 644 systemd/guichet.sysusers \
 		$(DESTDIR)$(SYSUSERSDIR)/guichet.conf
 
@@ -226,7 +230,7 @@ uninstall: ## remove what install put there, but for the configuration
 		$(addprefix $(DESTDIR)$(MANDIR)/man3/,$(notdir $(MAN3))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(MAN5))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(MAN8))) \
-		$(DESTDIR)$(SYSTEMDUNITDIR)/guichet.service \
+		$(addprefix $(DESTDIR)$(SYSTEMDUNITDIR)/,$(SYSTEMD_UNITS)) \
 		$(DESTDIR)$(SYSUSERSDIR)/guichet.conf
 
 clean: ## remove everything that was built

@@ -89,8 +89,8 @@ in_echo() {
 	[ "$(guichet send "$1" "hello there")" = "hello there" ]
 }
 
-@test "systemd-analyze verify has nothing to say about the unit" {
-	local prefix=$BATS_TEST_TMPDIR/usr man=no
+@test "systemd-analyze verify has nothing to say about any unit" {
+	local prefix=$BATS_TEST_TMPDIR/usr man=no unit
 
 	command -v systemd-analyze >/dev/null || skip "needs systemd"
 	command -v man >/dev/null && man=yes
@@ -98,17 +98,31 @@ in_echo() {
 	env -u MAKEFLAGS make -s -C "$BATS_TEST_DIRNAME/.." -o all install \
 		BUILD="$BUILD" PREFIX="$prefix" \
 		SYSCONFDIR="$BATS_TEST_TMPDIR/etc"
-	MANPATH=$prefix/share/man: run systemd-analyze verify --man="$man" \
-		--recursive-errors=no "$prefix/lib/systemd/system/guichet.service"
-	is "what it says" "" "$output"
-	is "status" 0 "$status"
+	is "units" "$(cd "$BATS_TEST_DIRNAME/../systemd" &&
+		ls -- *.service *.socket)" "$(ls "$prefix/lib/systemd/system")"
+	for unit in "$prefix"/lib/systemd/system/*; do
+		MANPATH=$prefix/share/man: SYSTEMD_UNIT_PATH=$(dirname "$unit"): \
+			run systemd-analyze verify --man="$man" \
+			--recursive-errors=no "$unit"
+		is "what it says of $unit" "" "$output"
+		is "status" 0 "$status"
+	done
 }
 
-@test "systemd-analyze security rates the unit 1.6 at most" {
+# rated FILE TENTHS
+rated() {
 	command -v systemd-analyze >/dev/null || skip "needs systemd"
-	run systemd-analyze security --offline=true --threshold=16 "$UNIT"
+	run systemd-analyze security --offline=true --threshold="$2" "$1"
 	echo "$output"
 	[ "$status" = 0 ]
+}
+
+@test "systemd-analyze security rates guichet.service 1.6 at most" {
+	rated "$UNIT" 16
+}
+
+@test "systemd-analyze security rates guichet-sealed.service 0.5 at most" {
+	rated "${UNIT%/*}/guichet-sealed.service" 5
 }
 
 in_start() {

@@ -305,8 +305,9 @@ static bool boot_is_ours(const struct ledger_header *header)
 	if (!fgets(boot_id, sizeof(boot_id), file))
 		boot_id[0] = '\0';
 	(void)fclose(file); /* nothing was written */
-	return strcspn(boot_id, "\n") == n &&
-	       !memcmp(boot_id, header->boot_id, n);
+	/* the master may not see its own: ProcSubset=pid hides it */
+	return !n || (strcspn(boot_id, "\n") == n &&
+		      !memcmp(boot_id, header->boot_id, n));
 }
 
 /*
