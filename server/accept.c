@@ -6,6 +6,10 @@
  * connection wakes one of them. Linux tends to wake the first waiter over and
  * over: a worker that holds more than its share, as the ledger shows, takes
  * itself out of the queue of waiters and stands in line again at its end.
+ *
+ * One that is full stands aside, so that others get what comes; but when none
+ * has room, those that are full last refuse. With one connection a worker
+ * nobody does: clients wait in the kernel's queue until a worker is free.
  */
 #include "server/accept.h"
 
@@ -22,6 +26,12 @@
 
 /* How many more than the least loaded worker is more than one's share. */
 #define BALANCE_SLACK 4U
+
+/*
+ * Who refuses looks soon whether another has room again; until then it may be
+ * woken in that one's place, who therefore looks after that.
+ */
+#define STEP_IN_NS (ACCEPT_LOOK_NS + 25 * NS_PER_MS)
 
 /* An accept that failed for want of something is not tried again at once. */
 #define REST_NS (100 * NS_PER_MS)
@@ -53,14 +63,17 @@ static void unwatch_listener(struct worker *w, uint32_t listener)
 			w->listeners[listener - 1].fd, NULL);
 }
 
-int accept_watch(struct worker *w)
+/* An entry may be unused, or have connections and no socket any more. */
+static bool is_ours(const struct worker *w, uint32_t listener)
 {
-	int err = 0;
+	return listener_accepts(&w->listeners[listener - 1]) &&
+	       !entrust_is_socket(w, listener);
+}
 
-	for (uint32_t l = 1; !err && l <= w->post->n_listeners; l++)
-		if (!entrust_is_socket(w, l))
-			err = watch_listener(w, l);
-	return err;
+static bool is_stream(const struct worker *w, uint32_t listener)
+{
+	return is_ours(w, listener) &&
+	       transport_of(w, listener) != TRANSPORT_UDP;
 }
 
 /* The connection waits in the queue meanwhile; nothing is lost, nobody spins */
@@ -71,6 +84,81 @@ static void begin_rest(struct worker *w, uint32_t listener)
 	w->rests[listener].until_ns = until_ns;
 	w->next_tick_ns = min_u64(w->next_tick_ns, until_ns);
 	w->n_resting++;
+}
+
+/* ---- a full worker ---- */
+
+static bool is_full(const struct worker *w)
+{
+	return w->n_rows - w->n_free >= w->n_max;
+}
+
+static bool have_others_room(const struct worker *w)
+{
+	const struct ledger_view *view = &w->post->view;
+	unsigned n_slots = ledger_view_n_used(view);
+
+	for (unsigned s = 0; s < n_slots; s++) {
+		const struct ledger_head *head = ledger_view_head(view, s);
+
+		if (s != w->post->slot &&
+		    ledger_get(head->state) == WORKER_SERVING &&
+		    ledger_get(head->n_open) < w->n_max)
+			return true;
+	}
+	return false;
+}
+
+/* Whether what comes is for others: those who have room, or will have. */
+static bool leaves_it(const struct worker *w)
+{
+	return is_full(w) && (w->n_max == 1 || have_others_room(w));
+}
+
+bool accept_refuses(const struct worker *w)
+{
+	return is_full(w) && !w->is_aside;
+}
+
+static void stand_aside(struct worker *w)
+{
+	if (w->is_aside)
+		return;
+	w->is_aside = true;
+	for (uint32_t l = 1; l <= w->post->n_listeners; l++) {
+		if (!is_stream(w, l))
+			continue;
+		unwatch_listener(w, l);
+		w->rests[l].until_ns = 0;
+	}
+	w->n_resting = 0;
+}
+
+/* What waits already wakes it: to begin to watch is to look. */
+static void step_in(struct worker *w)
+{
+	w->is_aside = false;
+	for (uint32_t l = 1; l <= w->post->n_listeners; l++)
+		if (is_stream(w, l) && watch_listener(w, l) < 0)
+			begin_rest(w, l);
+	w->next_tick_ns = min_u64(w->next_tick_ns, w->now_ns + STEP_IN_NS);
+}
+
+void accept_look(struct worker *w)
+{
+	if (!is_full(w))
+		step_in(w);
+}
+
+int accept_watch(struct worker *w)
+{
+	int err = 0;
+
+	w->is_aside = leaves_it(w);
+	for (uint32_t l = 1; !err && l <= w->post->n_listeners; l++)
+		if (is_ours(w, l) && !(w->is_aside && is_stream(w, l)))
+			err = watch_listener(w, l);
+	return err;
 }
 
 /* ---- balance ---- */
@@ -118,7 +206,7 @@ static int64_t take(struct worker *w, uint32_t listener, int fd,
 {
 	uint32_t row;
 
-	if (!w->n_free || entrust_is_full(w, listener)) {
+	if (is_full(w) || entrust_is_full(w, listener)) {
 		refuse(w, listener, fd);
 		return -1;
 	}
@@ -181,13 +269,29 @@ static bool accept_one(struct worker *w, uint32_t listener)
 	return true;
 }
 
+/* Among all who wait for connections, now that it has one more. */
+static void find_place(struct worker *w, uint32_t listener)
+{
+	if (!is_full(w))
+		balance(w, listener);
+	else if (leaves_it(w))
+		stand_aside(w);
+	else
+		w->next_tick_ns =
+			min_u64(w->next_tick_ns, w->now_ns + ACCEPT_LOOK_NS);
+}
+
 void accept_event(struct worker *w, uint32_t listener)
 {
+	if (leaves_it(w)) {
+		stand_aside(w);
+		return;
+	}
 	if (!accept_one(w, listener)) {
 		ledger_add(w->head->empty_wakeups, 1);
 		return;
 	}
-	balance(w, listener);
+	find_place(w, listener);
 }
 
 static void end_rest(struct worker *w, uint32_t listener)
@@ -202,31 +306,46 @@ static void end_rest(struct worker *w, uint32_t listener)
 	w->n_resting--;
 }
 
+static void try_listener(struct worker *w, uint32_t listener)
+{
+	const struct rest *rest = &w->rests[listener];
+
+	if (!rest->until_ns)
+		(void)accept_one(w, listener);
+	else if (rest->until_ns <= w->now_ns)
+		end_rest(w, listener);
+}
+
 void accept_tick(struct worker *w)
 {
-	for (uint32_t l = 1; l <= w->post->n_listeners; l++) {
-		struct rest *rest = &w->rests[l];
+	if (w->is_aside && !leaves_it(w))
+		step_in(w);
+	for (uint32_t l = 1; l <= w->post->n_listeners && !leaves_it(w); l++)
+		if (is_stream(w, l))
+			try_listener(w, l);
+	if (leaves_it(w))
+		stand_aside(w);
+}
 
-		if (transport_of(w, l) == TRANSPORT_UDP)
-			continue;
-		if (!rest->until_ns)
-			(void)accept_one(w, l);
-		else if (rest->until_ns <= w->now_ns)
-			end_rest(w, l);
-	}
+static void take_waiting(struct worker *w, uint32_t listener)
+{
+	while (!leaves_it(w) && accept_one(w, listener))
+		continue;
 }
 
 void accept_stop(struct worker *w)
 {
 	for (uint32_t l = 1; l <= w->post->n_listeners; l++) {
+		if (!is_ours(w, l))
+			continue;
 		/* first, so that nobody is woken here who comes later */
 		unwatch_listener(w, l);
-		if (transport_of(w, l) != TRANSPORT_UDP)
-			while (accept_one(w, l))
-				continue;
+		if (is_stream(w, l))
+			take_waiting(w, l);
 		w->rests[l] = (struct rest){ 0 };
 	}
 	w->n_resting = 0;
+	w->is_aside = false;
 }
 
 /* ---- after a death ---- */
@@ -248,7 +367,8 @@ void accept_resume(struct worker *w, int fd)
 
 	if (!listener)
 		return;
-	if (listener > w->post->n_listeners || row > w->n_rows) {
+	if (listener > w->post->n_listeners || row > w->n_rows ||
+	    !listener_is_used(&w->listeners[listener - 1])) {
 		tally_accept_done(w); /* the journal is broken */
 		return;
 	}

@@ -7,13 +7,19 @@
 
 #include "server/worker.h"
 
+/* How soon a worker looks again that rests, or refuses. */
+#define ACCEPT_LOOK_NS (50 * NS_PER_MS)
+
 /* A listener's rest: out of descriptors or memory, we do not ask again yet. */
 struct rest {
 	uint64_t until_ns; /* 0: it does not rest */
 	bool is_logged;    /* said once, until an accept works again */
 };
 
-/* Watches every listener, TCP, unix and UDP; -errno if that failed. */
+/*
+ * Watches every listener, TCP, unix and UDP; a worker that is full, datagrams
+ * only. Returns 0, or -errno if that failed.
+ */
 int accept_watch(struct worker *w);
 
 /* Epoll says that a connection waits at @listener: takes one. */
@@ -25,6 +31,12 @@ void accept_event(struct worker *w, uint32_t listener);
  * otherwise. Ends the rests that are over.
  */
 void accept_tick(struct worker *w);
+
+/* A worker that stands aside: if it has room again, it takes its place. */
+void accept_look(struct worker *w);
+
+/* Whether it is full, and refuses what comes, for all others are full, too. */
+bool accept_refuses(const struct worker *w);
 
 /*
  * Watches no listener any more, and takes all that wait, so that none waits

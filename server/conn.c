@@ -146,7 +146,8 @@ void conn_attach(struct worker *w, uint32_t row)
 	c->serial = (uint32_t)(r->id / LEDGER_MAX_SLOTS) & 0xfffffff;
 	c->events = 0;
 	c->listener = (uint16_t)r->listener;
-	c->is_tcp = w->listeners[r->listener - 1].addr.transport ==
+	/* as configured: it may have no socket any more */
+	c->is_tcp = worker_listen(w, r->listener)->addr.transport ==
 		    TRANSPORT_TCP;
 	c->in_room = record.in_bytes; /* no more than is certain */
 	c->is_program = program_of(worker_listen(w, r->listener)) != NULL;

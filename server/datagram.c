@@ -40,7 +40,8 @@ static bool is_answerable(const struct worker *w, const struct exchange *x)
 	for (size_t i = 0; i < w->post->n_listeners; i++) {
 		const struct addr_socket *own = &w->listeners[i].addr;
 
-		if (own->transport == TRANSPORT_UDP && addr_port(own) == port)
+		if (listener_accepts(&w->listeners[i]) &&
+		    own->transport == TRANSPORT_UDP && addr_port(own) == port)
 			return false;
 	}
 	return true;
@@ -214,7 +215,8 @@ void datagram_resume(struct worker *w, bool is_suspect)
 	if (!listener)
 		return;
 	if (x->in.msg_len == TRANSPORT_NOT_DONE ||
-	    listener > w->post->n_listeners) {
+	    listener > w->post->n_listeners ||
+	    !listener_accepts(&w->listeners[listener - 1])) {
 		tally_datagram_done(w); /* nothing came, or it is broken */
 		return;
 	}

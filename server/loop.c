@@ -30,8 +30,7 @@
 
 /* How long a connection whose wake-up was lost waits at most, and how often
  * an idle worker says that it lives. */
-#define TICK_NS      (250 * NS_PER_MS)
-#define TICK_REST_NS (50 * NS_PER_MS)
+#define TICK_NS (250 * NS_PER_MS)
 
 _Noreturn static void fail(const struct worker *w, const char *what,
 			   int64_t err)
@@ -204,15 +203,20 @@ static void look_at_conn(void *context, uint32_t row)
 	conn_look(context, row);
 }
 
+static uint64_t tick_ns(const struct worker *w)
+{
+	return w->n_resting || accept_refuses(w) ? ACCEPT_LOOK_NS : TICK_NS;
+}
+
 static void tick(struct worker *w)
 {
 	if (w->now_ns < w->next_tick_ns)
 		return;
+	w->next_tick_ns = w->now_ns + tick_ns(w);
 	if (w->is_accepting)
 		accept_tick(w);
 	wheel_turn(&w->wheel, w->now_ns, look_at_conn, w);
 	entrust_tick(w);
-	w->next_tick_ns = w->now_ns + (w->n_resting ? TICK_REST_NS : TICK_NS);
 }
 
 static int timeout_ms(const struct worker *w)
@@ -233,6 +237,8 @@ static void turn_loop(struct worker *w)
 		dispatch(w, &events[i]);
 	count_turns(w);
 	tick(w);
+	if (w->is_aside)
+		accept_look(w);
 	if (!w->is_accepting)
 		look_at_end(w);
 }
@@ -263,6 +269,13 @@ static int make_room(struct worker *w)
 	return 0;
 }
 
+/* The ledger is as large as it was made; the limit is today's. */
+static uint32_t n_max_of(const struct post *post)
+{
+	return (uint32_t)min_u64(post->view.shape.n_rows,
+				 post->config->worker_connections);
+}
+
 static void open_worker(struct worker *w, struct post *post)
 {
 	*w = (struct worker){
@@ -273,6 +286,7 @@ static void open_worker(struct worker *w, struct post *post)
 		.vault = &post->vault,
 		.listeners = post->listeners,
 		.n_rows = post->view.shape.n_rows,
+		.n_max = n_max_of(post),
 		.now_ns = clock_mono_ns(),
 	};
 	ledger_set(w->head->pid, getpid());

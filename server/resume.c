@@ -88,8 +88,9 @@ static bool is_sane(const struct worker *w, struct ledger_row *r)
 
 	return ledger_get(r->state) < ROW_STATES && r->listener >= 1 &&
 	       r->listener <= w->post->n_listeners &&
+	       listener_is_used(&w->listeners[r->listener - 1]) &&
 	       ledger_get(r->reason) < CLOSE_REASONS_N &&
-	       end_in <= w->vault->bytes && end_out <= w->vault->bytes &&
+	       end_in <= w->vault->states && end_out <= w->vault->states &&
 	       (pending <= ledger_get(record->out_bytes) ||
 		/* noted, of a program, but for `sent` */
 		program_of(worker_listen(w, r->listener)));

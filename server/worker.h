@@ -100,7 +100,8 @@ struct worker {
 	int epoll_fd;
 	uint64_t now_ns; /* monotonic; read once a loop turn */
 	struct conn *conns;
-	uint32_t n_rows;
+	uint32_t n_rows;     /* in the ledger */
+	uint32_t n_max;      /* that may be taken: a reload may want less */
 	uint32_t *free_rows; /* a stack */
 	uint32_t n_free;
 	struct wheel wheel;
@@ -111,7 +112,8 @@ struct worker {
 	uint32_t n_resting;
 	uint32_t n_programs;     /* connections that programs serve */
 	uint32_t programs_phase; /* see entrust_tick() */
-	bool is_accepting;       /* it watches the listeners */
+	bool is_accepting;       /* new connections: no order is against it */
+	bool is_aside;           /* but it is full, and leaves them to others */
 	bool is_draining;        /* for good, until a deadline */
 };
 

@@ -437,14 +437,14 @@ walk_module() {
 	server_config <<-END
 		[server]
 		workers = 1
-		worker-connections = 1
+		worker-connections = 2
 		[listen tcp:127.0.0.1:0]
 		service = echo
 		name = it
 	END
 	server_start
 	address=$(column listeners address name it)
-	hold 1 "${address#tcp:}" -N 1
+	hold 2 "${address#tcp:}" -N 2
 	for point in $(points f); do
 		arm "$point kill"
 		run "$GUICHET" send -w 10s "$address" x
@@ -453,8 +453,8 @@ walk_module() {
 		wait_until 10 reached 0
 		wait_until 10 stat_is connections.refused.full "$n"
 	done
-	is accepted 1 "$(counter connections.accepted)"
-	is open 1 "$(counter connections.open)"
+	is accepted 2 "$(counter connections.accepted)"
+	is open 2 "$(counter connections.open)"
 	hold_end
 }
 

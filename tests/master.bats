@@ -339,6 +339,70 @@ used_few_ticks() {
 	talk_end
 }
 
+# full_config CONNECTIONS: three workers with so many each
+full_config() {
+	server_config <<-END
+		[server]
+		workers = 3
+		worker-connections = $1
+		[listen tcp:127.0.0.1:0]
+		service = echo
+	END
+}
+
+@test "with one connection a worker, a client too many waits for its turn" {
+	local address
+
+	full_config 1
+	server_start
+	address=127.0.0.1:$(server_port echo)
+	hold 3 "$address"
+	column_is workers open "1 1 1"
+	background fourth "$GUICHET" send -w 20s "$address" hi
+	wait_until 10 column_is listeners queue 1
+	# some ticks later, nobody has taken it who is full
+	wait_until 5 stat_above uptime_seconds 1
+	column_is listeners queue 1
+	stat_is connections.accepted 3
+	BACKGROUND=("${BACKGROUND[1]}" "${BACKGROUND[0]}") # for hold_end
+	hold_end
+	wait_until 10 grep -qx hi "$DIR/fourth.out"
+	stat_is connections.refused.full 0
+	stat_is connections.accepted 4
+}
+
+@test "with one connection a worker, each client gets a free one at once" {
+	full_config 1
+	server_start
+	"$GUICHET" bench "127.0.0.1:$(server_port echo)" -c 2 -R 20 -N 40 \
+		--churn -o json >"$DIR/bench.json"
+	is "failed" 0 "$(json "$DIR/bench.json" failed)"
+	# a client whom nobody was woken for would wait for a tick
+	[ "$(sed -n 's/.*"max": \([0-9]*\).*/\1/p' "$DIR/bench.json")" -lt 200000 ]
+	stat_is connections.refused.full 0
+}
+
+@test "a full worker leaves what comes to those with room" {
+	local address
+
+	full_config 4
+	server_start
+	address=127.0.0.1:$(server_port echo)
+	hold 12 "$address"
+	column_is workers open "4 4 4"
+	stat_is connections.refused.full 0
+	# and only when there is none, it is refused
+	run "$GUICHET" send -w 10s "$address" hi
+	is "the client's exit status" 1 "$status"
+	stat_is connections.refused.full 1
+	hold_end
+	wait_until 10 stat_is connections.open 0
+	rm "$DIR/hold.in"
+	hold 12 "$address"
+	stat_is connections.refused.full 1
+	hold_end
+}
+
 # --- a new start --------------------------------------------------------------
 
 created() {
