@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "server/closing.h"
@@ -232,6 +233,24 @@ void conn_end(struct worker *w, uint32_t row, enum close_reason reason)
 	if (w->conns[row].is_program)
 		note_program(w, row);
 	closing_begin(w, row, reason);
+}
+
+/* What the kernel has for us, and we have not seen, is under way, too. */
+static bool is_idle(struct worker *w, uint32_t row)
+{
+	struct ledger_row *r = &w->rows[row];
+	struct record record = record_load(r);
+	int queued = 0;
+
+	return ledger_get(r->state) == ROW_READING && !record.in_bytes &&
+	       record.produced == ledger_get(r->sent) &&
+	       ioctl(w->conns[row].fd, FIONREAD, &queued) == 0 && !queued;
+}
+
+void conn_end_idle(struct worker *w, uint32_t row)
+{
+	if (worker_service(w, row)->closes_idle && is_idle(w, row))
+		conn_end(w, row, CLOSE_DRAIN);
 }
 
 static enum close_reason reason_of_errno(ssize_t err)

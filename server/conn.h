@@ -37,6 +37,9 @@ void conn_look(struct worker *w, uint32_t row);
 /* Ends it, from outside a turn. */
 void conn_end(struct worker *w, uint32_t row, enum close_reason reason);
 
+/* In a drain: ends it if its service allows that and nothing is under way. */
+void conn_end_idle(struct worker *w, uint32_t row);
+
 /*
  * For a successor: finishes the turn in which a predecessor died. @row is in
  * hand and stays watched; @suspect: its handler must not be called again, for

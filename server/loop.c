@@ -79,6 +79,15 @@ static void close_all(struct worker *w, enum close_reason reason)
 			conn_end(w, row, reason);
 }
 
+static void close_idle(struct worker *w)
+{
+	uint32_t high = ledger_get(w->head->rows_high);
+
+	for (uint32_t row = 0; row < high; row++)
+		if (w->conns[row].serial != UINT32_MAX)
+			conn_end_idle(w, row);
+}
+
 /* release: whoever sees it serving finds its totals complete */
 static void set_state(struct worker *w, enum worker_state state)
 {
@@ -123,6 +132,7 @@ static void drain(struct worker *w)
 		accept_stop(w);
 	w->is_accepting = false;
 	ledger_set(page->is_deaf, 1);
+	close_idle(w);
 }
 
 static void stop(struct worker *w)
@@ -226,6 +236,20 @@ static int timeout_ms(const struct worker *w)
 	return (int)((w->next_tick_ns - w->now_ns) / NS_PER_MS + 1);
 }
 
+/* In a drain: those that had their turn may have become idle by it. */
+static void close_idle_of(struct worker *w, const struct epoll_event *events,
+			  int n)
+{
+	for (int i = 0; i < n; i++) {
+		uint64_t data = events[i].data.u64;
+		uint32_t row = (uint32_t)data;
+
+		if (data >> 60 == WATCH_CONN &&
+		    w->conns[row].serial == ((data >> 32) & 0xfffffff))
+			conn_end_idle(w, row);
+	}
+}
+
 static void turn_loop(struct worker *w)
 {
 	struct epoll_event events[EVENTS_MAX];
@@ -236,6 +260,8 @@ static void turn_loop(struct worker *w)
 	for (int i = 0; i < n; i++)
 		dispatch(w, &events[i]);
 	count_turns(w);
+	if (w->is_draining)
+		close_idle_of(w, events, n);
 	tick(w);
 	if (w->is_aside)
 		accept_look(w);

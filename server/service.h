@@ -25,7 +25,7 @@
 #include <string.h>
 
 /* Of all that stands here. A server takes no module of another version. */
-#define GUICHET_SERVICE_VERSION 1
+#define GUICHET_SERVICE_VERSION 2
 
 /* The largest state a service may have. */
 #define SERVICE_STATE_MAX_BYTES 256
@@ -147,6 +147,14 @@ struct service {
 	enum verdict (*input)(struct turn *turn);
 	enum verdict (*ready)(struct turn *turn);
 	void (*datagram)(struct datagram *datagram);
+
+	/*
+	 * When the server drains, a connection in which nothing is under way
+	 * (no unconsumed input, no untaken output) may be closed at once: its
+	 * client knows that between a question and an answer of this service
+	 * there is nothing to wait for. Others have until drain-timeout.
+	 */
+	bool closes_idle;
 };
 
 /*

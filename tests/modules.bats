@@ -134,9 +134,13 @@ guichet_module (see guichet-service(3))"
 
 @test "a module of another version names both versions" {
 	service '' '#undef GUICHET_SERVICE_VERSION
-		#define GUICHET_SERVICE_VERSION 2' | module newer
-	refused "$DIR/newer.so" "was built for version 2 of the service \
-interface; this server has 1"
+		#define GUICHET_SERVICE_VERSION 3' | module newer
+	refused "$DIR/newer.so" "was built for version 3 of the service \
+interface; this server has 2"
+	service '' '#undef GUICHET_SERVICE_VERSION
+		#define GUICHET_SERVICE_VERSION 1' | module older
+	refused "$DIR/older.so" "was built for version 1 of the service \
+interface; this server has 2"
 }
 
 @test "a module whose service is not whole is told what is wrong" {
@@ -422,6 +426,35 @@ kill_worker() {
 	wait_until 10 stat_is connections.closed.crash 1
 	say after 2
 	stat_is connections.open 1
+	talk_end
+}
+
+@test "a drain closes idle connections of a service that allows it at once" {
+	start_kv
+	talk_begin talk "$address"
+	wait_until 10 has_lines 1
+	say "SET a b" 2
+	kill -TERM "$SERVER"
+	server_ends # well before drain-timeout, which is 30 s
+	stat_is connections.closed.drain 1
+	is answers "hello OK" "$(xargs <"$DIR/talk.out")"
+	talk_end
+}
+
+@test "a drain lets a command that is under way be answered, and ends then" {
+	start_kv
+	talk_begin talk "$address"
+	wait_until 10 has_lines 1
+	# one piece: when the first is answered, half of the second is there
+	printf 'GET a\nGET' >&5
+	wait_until 10 has_lines 2
+	kill -TERM "$SERVER"
+	wait_until 5 column_is workers state draining
+	stat_is connections.open 1
+	say b 3
+	server_ends
+	stat_is connections.closed.drain 1
+	is answers "hello NONE WHAT?" "$(xargs <"$DIR/talk.out")"
 	talk_end
 }
 

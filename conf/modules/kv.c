@@ -143,6 +143,7 @@ static const struct service kv = {
 	.n_counters = LEN(counters),
 	.open = kv_open,
 	.input = kv_input,
+	.closes_idle = true, /* between a line and its answer, nothing waits */
 };
 
 GUICHET_SERVICE(kv);
