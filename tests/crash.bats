@@ -193,7 +193,7 @@ walk() {
 	for point in $(points "$2" | grep -v -x -e "${3:--}"); do
 		arm "$point kill"
 		"$1" || { echo "after a death at $point"; return 1; }
-		reached 0 || { echo "$point was not reached"; return 1; }
+		wait_until 5 reached 0 || { echo "$point was not reached"; return 1; }
 	done
 }
 
@@ -404,7 +404,7 @@ walk_module() {
 		arm "$point kill"
 		is "the answer" "after $point" \
 			"$("$GUICHET" send -w 10s "$address" "after $point")"
-		reached 0 || { echo "$point was not reached"; return 1; }
+		wait_until 5 reached 0 || { echo "$point was not reached"; return 1; }
 		n=$((n + 1))
 	done
 	wait_until 5 stat_is datagrams.out "$n"
@@ -424,7 +424,7 @@ walk_module() {
 		arm "$point kill"
 		is "the answer" "after it" \
 			"$("$GUICHET" send -w 10s "$address" "after it")"
-		reached 0 || { echo "$point was not reached"; return 1; }
+		wait_until 5 reached 0 || { echo "$point was not reached"; return 1; }
 		n=$((n + 1))
 	done
 	wait_until 5 stat_is listener.it.lines "$n"
