@@ -329,10 +329,11 @@ void inherited_close(struct inherited *inherited)
 
 		if (socket->fd < 0)
 			continue;
-		log_warning("%s: inherited%s%s, but no listener is configured "
-			    "for it: closed",
-			    addr_format(&socket->addr, text),
-			    *socket->name ? " as " : "", socket->name);
+		if (*socket->name) /* those of our own have none */
+			log_warning("%s: inherited as %s, but no listener is "
+				    "configured for it: closed",
+				    addr_format(&socket->addr, text),
+				    socket->name);
 		close(socket->fd);
 	}
 	free(inherited->socket);

@@ -56,7 +56,7 @@ int inherited_take_address(struct inherited *inherited,
 int inherited_take_name(struct inherited *inherited, const char *name,
 			enum transport transport, struct addr_socket *addr);
 
-/* Closes what is left, with a warning for each, and frees all. */
+/* Closes what is left, with a warning for each that has a name, and frees all. */
 void inherited_close(struct inherited *inherited);
 
 #endif

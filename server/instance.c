@@ -234,25 +234,27 @@ static void forget_incomplete(struct instance *instance)
 	}
 }
 
+/* Those that find one are the instance's from then on: *@n_given. */
 static int find_entries(struct instance *instance, struct listener *opened,
-			size_t n)
+			size_t n, size_t *n_given)
 {
 	bool is_taken[LEDGER_MAX_LISTENERS] = { false };
 
 	for (size_t i = 0; i < instance->n_listeners; i++)
 		is_taken[i + 1] = listener_is_used(&instance->listeners[i]);
-	for (size_t i = 0; i < n; i++) {
+	for (*n_given = 0; *n_given < n; ++*n_given) {
+		struct listener *listener = &opened[*n_given];
 		uint32_t entry = segment_find_entry(&instance->segment,
-						    &opened[i], is_taken);
+						    listener, is_taken);
 
 		if (!entry) {
 			log_error("%s: the ledger has no room for one more "
 				  "listener; that takes a restart",
-				  opened[i].config->name);
+				  listener->config->name);
 			return -EINVAL;
 		}
 		is_taken[entry] = true;
-		give_entry(instance, entry, &opened[i]);
+		give_entry(instance, entry, listener);
 	}
 	return 0;
 }
@@ -260,18 +262,29 @@ static int find_entries(struct instance *instance, struct listener *opened,
 static int open_new(struct instance *instance)
 {
 	struct listener *opened = NULL;
-	size_t n = 0;
+	size_t n = 0, n_given;
 	int err = listeners_open(instance->config, &instance->inherited,
 				 &opened, &n);
 
 	if (err)
 		return err;
-	err = find_entries(instance, opened, n);
-	if (err)
-		listeners_close(opened, n);
-	else
-		free(opened);
+	err = find_entries(instance, opened, n, &n_given);
+	for (size_t i = n_given; i < n; i++)
+		listener_close(&opened[i]);
+	free(opened);
 	return err;
+}
+
+/* So that it can be tried with another configuration. */
+static void give_back(struct instance *instance)
+{
+	for (size_t i = 0; i < instance->n_listeners; i++)
+		if (instance->listeners[i].fd >= 0)
+			(void)inherited_add(&instance->inherited,
+					    instance->listeners[i].fd, "");
+	free(instance->listeners);
+	instance->listeners = NULL;
+	instance->n_listeners = 0;
 }
 
 int instance_go_on(struct instance *instance, struct config *former)
@@ -284,14 +297,20 @@ int instance_go_on(struct instance *instance, struct config *former)
 		err = -EINVAL;
 	if (!err && former)
 		err = config_succeed(instance->config, former);
-	if (err)
+	if (err) {
+		give_back(instance);
 		return err;
+	}
 	listeners_find(instance->config, instance->segment.listeners,
 		       &instance->inherited, instance->listeners,
 		       instance->n_listeners);
 	forget_incomplete(instance);
 	err = open_new(instance);
-	return err ? err : open_rendezvous(instance);
+	if (!err)
+		err = open_rendezvous(instance);
+	if (err)
+		give_back(instance);
+	return err;
 }
 
 /* A backlog may be changed at any time. */

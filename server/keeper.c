@@ -18,6 +18,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/units.h"
 #include "server/backoff.h"
 #include "server/control.h"
 #include "server/load.h"
@@ -33,6 +34,9 @@
 /* How long one who comes to the rendezvous may take to say what he wants. */
 #define SUITOR_NS NS_PER_S
 
+/* A worker that hangs is dead so long after its time, or never will be. */
+#define HANG_GRACE_NS (2 * NS_PER_S)
+
 /* How often the master hears how busy the worker is. */
 #define LOAD_EACH_NS (100 * NS_PER_MS)
 
@@ -42,6 +46,7 @@ struct keeper {
 
 	pid_t worker;    /* 0: none lives */
 	bool is_stopped; /* by SIGSTOP: it does not hang */
+	bool was_retired; /* told to, and then to serve: it may leave yet */
 	bool was_shot;
 	uint64_t born_ns;
 	uint64_t clone_at_ns; /* when the next one is due */
@@ -62,6 +67,7 @@ struct keeper {
 
 	/* renewal: the worker is to leave, and then we ask for the plan */
 	bool is_renewing;
+	bool is_bare; /* it has left; we wait for the plan */
 	int *plan_fd;
 	size_t n_plan_fds;
 
@@ -205,7 +211,8 @@ static void clone_worker(struct keeper *k)
 	ledger_add(head->generation, 1);
 	k->born_ns = clock_mono_ns();
 	ledger_set(head->heartbeat_mono_ns, k->born_ns);
-	ledger_set(k->p.post.order->is_to_leave, 0);
+	ledger_set(k->p.post.order->is_to_leave, k->is_renewing);
+	k->was_retired = false;
 	recycling_begin(&k->recycling, &k->p.config, &k->p.post.part,
 			k->born_ns);
 	k->worker = clone_sharing_fds();
@@ -320,14 +327,30 @@ static void note_death(struct keeper *k, int status)
 
 static bool has_left(const struct keeper *k, int status)
 {
-	return WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_LEFT &&
-	       ledger_get(k->p.post.order->is_to_leave);
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+
+	return (code == WORKER_EXIT_LEFT &&
+		ledger_get(k->p.post.order->is_to_leave)) ||
+	       (code == WORKER_EXIT_DONE && k->was_retired);
 }
 
 static bool has_done(const struct keeper *k, int status)
 {
 	return WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_DONE &&
 	       k->past.order != ORDER_SERVE;
+}
+
+/*
+ * With nothing in hand: only so may we become another program. One that died
+ * instead gets a successor first, which is told to leave as well.
+ */
+static void note_leaving(struct keeper *k)
+{
+	k->past.legacy = LEGACY_LEFT;
+	k->clone_at_ns = 0;
+	k->is_bare = k->is_renewing;
+	if (k->is_bare)
+		control_say(k->p.post.control_fd, CONTROL_BARE, 0, 0);
 }
 
 static void reap(struct keeper *k, int status)
@@ -337,19 +360,15 @@ static void reap(struct keeper *k, int status)
 	ledger_set(head->pid, 0);
 	if (has_done(k, status))
 		leave(k);
-	if (has_left(k, status)) {
-		k->past.legacy = LEGACY_LEFT;
-		k->clone_at_ns = 0;
-	} else {
+	if (has_left(k, status))
+		note_leaving(k);
+	else
 		note_death(k, status);
-	}
 	if (k->p.memory.is_rehearsal)
 		_exit(EXIT_FAILED); /* what it died of was said */
 	k->worker = 0;
 	k->was_shot = false;
 	k->is_stopped = false;
-	if (k->is_renewing)
-		control_say(k->p.post.control_fd, CONTROL_BARE, 0, 0);
 }
 
 static void on_worker(struct keeper *k, int status)
@@ -390,12 +409,13 @@ static void give_order(struct keeper *k, enum order order, uint64_t deadline_ns)
 {
 	struct order_page *page = k->p.post.order;
 
+	k->was_retired = order == ORDER_SERVE && k->past.order == ORDER_RETIRE;
 	k->past.order = order;
 	ledger_set(page->deadline_mono_ns, deadline_ns);
 	/* release: pairs with the worker's acquire in obey() */
 	atomic_store_explicit(&page->order, order, memory_order_release);
 	poke_worker(k);
-	if (!k->worker && !k->is_renewing)
+	if (!k->worker)
 		k->clone_at_ns = 0; /* only a worker can end connections */
 }
 
@@ -423,7 +443,7 @@ static void on_renew(struct keeper *k, const struct control_received *received)
 	if (k->worker)
 		ask_to_leave(k);
 	else
-		control_say(k->p.post.control_fd, CONTROL_BARE, 0, 0);
+		k->clone_at_ns = 0;
 }
 
 /* All stays as it was: a worker goes on with what there is. */
@@ -435,7 +455,9 @@ static void give_renewal_up(struct keeper *k)
 	k->plan_fd = NULL;
 	k->n_plan_fds = 0;
 	k->is_renewing = false;
+	k->is_bare = false;
 	k->clone_at_ns = 0;
+	ledger_set(k->p.post.order->is_to_leave, 0);
 }
 
 static bool add_plan_fds(struct keeper *k, struct control_received *received)
@@ -506,7 +528,7 @@ static void on_plan(struct keeper *k, const struct control_received *received)
 	int err = -EPROTO;
 
 	(void)received;
-	if (k->is_renewing && !k->worker && plan.n_fds >= PLAN_SOCKETS)
+	if (k->is_bare && plan.n_fds >= PLAN_SOCKETS)
 		err = renew(k, &plan); /* does not return when it could */
 	log_error("keeper %u: cannot be renewed: %s", k->p.post.slot,
 		  strerror(-err));
@@ -687,12 +709,22 @@ static void recycle(struct keeper *k, uint64_t now_ns)
 	ask_to_leave(k);
 }
 
+/* We should have shot it by now: so we are not well ourselves. */
+static bool hangs_for_long(const struct keeper *k, uint64_t now_ns)
+{
+	uint64_t limit_ns = k->p.config.hang_timeout_ns;
+	uint64_t beat_ns = ledger_get(k->p.post.part.head->heartbeat_mono_ns);
+
+	return k->worker && !k->is_stopped && limit_ns != UNITS_OFF &&
+	       now_ns > beat_ns + limit_ns + HANG_GRACE_NS;
+}
+
 static void tell_load(struct keeper *k, uint64_t now_ns)
 {
 	const struct ledger_head *head = k->p.post.part.head;
 	uint32_t busy = 0;
 
-	if (k->is_orphan || now_ns < k->load_at_ns)
+	if (k->is_orphan || now_ns < k->load_at_ns || hangs_for_long(k, now_ns))
 		return;
 	k->load_at_ns = now_ns + LOAD_EACH_NS;
 	if (k->worker)
@@ -732,7 +764,7 @@ static int timeout_ms(const struct keeper *k, uint64_t now_ns)
 	wait_ns = min_u64(wait_ns, NS_PER_S);
 	wait_ns = min_u64(wait_ns,
 			  waiters_wait_ns(&k->p.runner.waiters, now_ns));
-	if (!k->worker && !k->is_renewing)
+	if (!k->worker && !k->is_bare)
 		wait_ns = until(k->clone_at_ns, now_ns);
 	else if (k->past.order == ORDER_DRAIN && !k->past.are_listeners_closed)
 		wait_ns = 5 * NS_PER_MS;
@@ -754,7 +786,7 @@ static void look_at_time(struct keeper *k)
 	look_at_orphan(k, now_ns);
 	waiters_rearm(&k->p.runner.waiters, now_ns);
 	close_listeners(k);
-	if (!k->worker && !k->is_renewing && now_ns >= k->clone_at_ns)
+	if (!k->worker && !k->is_bare && now_ns >= k->clone_at_ns)
 		clone_worker(k);
 }
 
@@ -799,6 +831,7 @@ _Noreturn void keeper_run(struct bag *bag)
 	struct keeper k;
 
 	prepare(&k, bag);
+	on_child(&k); /* of programs that ended meanwhile nobody tells again */
 	for (;;)
 		turn_loop(&k);
 }

@@ -11,8 +11,10 @@
 #include "common/base.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "server/bag.h"
 #include "server/config.h"
 #include "server/fds.h"
+#include "server/keeper.h"
 #include "server/master.h"
 #include "server/service_table.h"
 #include "server/signal_instance.h"
@@ -163,34 +165,50 @@ static enum exit_code dump(const struct config *config)
 	return EXIT_FAILED;
 }
 
-static enum exit_code run(const struct command *command,
-			  const struct config *config)
+/* A server that could not go over into this program must not try. */
+static enum exit_code test(void)
+{
+	if (bag_understands())
+		return EXIT_DONE;
+	log_error("cannot take over from the server that runs: it takes a "
+		  "restart");
+	return EXIT_FAILED;
+}
+
+static enum exit_code run(const struct command *command, struct config *config,
+			  char **argv)
 {
 	if (command->order)
 		return signal_instance(config, command->order);
 	if (command->is_dump)
 		return dump(config);
 	if (command->is_test)
-		return EXIT_DONE;
-	log_set_level(config->log_level);
-	return master_run(config);
+		return test();
+	return master_run(config, &command->config, argv);
 }
 
 int main(int argc, char **argv)
 {
 	struct command command = { 0 };
-	struct config config;
+	struct config config = { 0 };
 	enum exit_code code = EXIT_USAGE;
+	enum bag_kind kind;
+	struct bag bag;
 
 	fds_fill_standard();
 	(void)signal(SIGPIPE,
 		     SIG_IGN); /* a log nobody reads is an error code */
 	title_init(argc, argv);
 	log_open("guichetd");
+	kind = bag_inherit(&bag);
+	if (kind == BAG_KEEPER)
+		keeper_run(&bag);
 	parse_command(argc, argv, &command);
 	command.config.is_instance_only = command.order;
-	if (!config_read(&config, &command.config, stderr))
-		code = run(&command, &config);
+	if (kind == BAG_MASTER)
+		code = master_go_on(&command.config, argv, &bag);
+	else if (!config_read(&config, &command.config, stderr))
+		code = run(&command, &config, argv);
 	config_free(&config);
 	free(command.config.listen);
 	return code;

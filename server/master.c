@@ -3,14 +3,17 @@
  * master.c - the process that binds, forks keepers, and answers to the operator
  *
  * It never touches a client's byte, and maps nothing that a worker can write.
- * Everything it waits for is a descriptor: signals (signalfd), and one control
- * socket for each slot.
+ * Everything it waits for is a descriptor: signals (signalfd), a control
+ * socket for each slot, operators, and what a trial says.
  */
 #include "server/master.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -19,10 +22,13 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/runtime.h"
 #include "common/units.h"
+#include "server/adoption.h"
+#include "server/control.h"
+#include "server/crew.h"
 #include "server/notify.h"
-#include "server/segment.h"
-#include "server/slot.h"
+#include "server/succession.h"
 #include "server/title.h"
 
 /* Slots whose workers all failed so often before any served: give up. */
@@ -34,121 +40,73 @@
 /* Two TERMs closer together than this are one. */
 #define TERM_TWICE_NS (100 * NS_PER_MS)
 
-enum phase {
-	PHASE_STARTING,
-	PHASE_SERVING,
-	PHASE_DRAINING,
-	PHASE_STOPPING,
-};
+/* A keeper says ten times a second that all is well. */
+#define SILENCE_MAX_NS (5 * NS_PER_S)
 
-struct master {
-	const struct config *config;
-	struct segment segment;
-	struct listener *listeners;
-	size_t n_listeners;
-	struct guard_user user;
-	struct slot slots[LEDGER_MAX_SLOTS];
-	unsigned n_slots;
-	int signal_fd;
-	enum phase phase;
-	uint64_t kill_at_ns; /* when draining or stopping */
-	uint64_t term_at_ns;
-	uint64_t watchdog_at_ns;
-	bool has_failed;
-};
+/* How often the service manager hears what we do. */
+#define STATUS_EACH_NS NS_PER_S
 
-/* ---- slots ---- */
-
-static struct keeper_plan plan_of(const struct master *m)
-{
-	return (struct keeper_plan){
-		.config = m->config,
-		.listeners = m->listeners,
-		.n_listeners = m->n_listeners,
-		.segment = &m->segment,
-		.user = &m->user,
-	};
-}
-
-/* Publishes what the master knows of a slot. */
-static void publish(struct master *m, const struct slot *slot)
-{
-	struct ledger_slot *entry = &m->segment.slots[slot->number];
-
-	ledger_set(entry->keeper_pid, slot->keeper);
-}
-
-static void fork_keeper(struct master *m, struct slot *slot)
-{
-	int err = slot_fork(slot, plan_of(m));
-
-	if (err) {
-		log_error("keeper %u: cannot fork: %s", slot->number,
-			  strerror(-err));
-		slot->state = SLOT_BACKOFF;
-		slot->fork_at_ns =
-			clock_mono_ns() + backoff_strike(&slot->backoff, 0);
-		return;
-	}
-	ledger_add(m->segment.slots[slot->number].n_keepers, 1);
-	publish(m, slot);
-}
-
-static unsigned count_slots(const struct master *m,
-			    bool (*is_such)(const struct slot *))
-{
-	unsigned n = 0;
-
-	for (unsigned s = 0; s < m->n_slots; s++)
-		n += is_such(&m->slots[s]);
-	return n;
-}
-
-static bool is_serving(const struct slot *slot)
-{
-	return slot->is_serving;
-}
-
-static bool has_served(const struct slot *slot)
-{
-	return slot->has_served;
-}
-
-static bool is_hopeless(const struct slot *slot)
-{
-	return slot_is_in_use(slot) && slot->n_failures >= FAILURES_MAX;
-}
-
-static bool is_kept(const struct slot *slot)
-{
-	return slot_is_in_use(slot) && !slot->is_retiring;
-}
-
-/* ---- phases ---- */
+/* ---- what is told ---- */
 
 static void tell_status(const struct master *m)
 {
-	unsigned n = count_slots(m, is_serving);
-	unsigned n_wanted = count_slots(m, is_kept);
+	unsigned n = crew_count(m, crew_is_serving);
+	unsigned n_wanted = crew_count(m, slot_is_kept);
 
 	(void)notify_send("STATUS=%s: %u of %u workers",
 			  n < n_wanted ? "degraded" : "serving", n, n_wanted);
 }
 
+static void tell_end(const struct master *m)
+{
+	(void)notify_send("STATUS=%s: %llu connections left",
+			  m->phase == PHASE_DRAINING ? "draining" : "stopping",
+			  (unsigned long long)crew_n_open(m));
+}
+
+static void say_listening(const struct master *m)
+{
+	char text[ADDR_TEXT_BYTES];
+
+	for (size_t i = 0; i < m->instance.n_listeners; i++) {
+		const struct listener *listener = &m->instance.listeners[i];
+
+		if (listener_accepts(listener))
+			log_info("%s: listening on %s", listener->config->name,
+				 addr_format(&listener->addr, text));
+	}
+}
+
 static void say_ready(struct master *m)
 {
 	m->phase = PHASE_SERVING;
-	segment_set_state(&m->segment, LEDGER_SERVING);
-	for (size_t i = 0; i < m->n_listeners; i++) {
-		char text[ADDR_TEXT_BYTES];
-
-		log_info("%s: listening on %s", m->listeners[i].config->name,
-			 addr_format(&m->listeners[i].addr, text));
-	}
-	log_info("ready: instance %s, %u workers", m->config->name,
-		 count_slots(m, is_serving));
+	segment_set_state(&m->instance.segment, LEDGER_SERVING);
+	say_listening(m);
+	log_info("ready: instance %s, %u workers", m->config.name,
+		 crew_count(m, crew_is_serving));
 	(void)notify_send("READY=1\nMAINPID=%d", (int)getpid());
 	tell_status(m);
+}
+
+/* ---- ending ---- */
+
+static void begin_to_end(struct master *m, enum phase phase)
+{
+	char text[UNITS_TEXT_BYTES];
+
+	m->phase = phase;
+	segment_set_state(&m->instance.segment, LEDGER_DRAINING);
+	renewal_abandon(m);
+	instance_close_listeners(&m->instance);
+	crew_drop_waiting(m);
+	(void)notify_send("STOPPING=1");
+	tell_end(m);
+	if (phase == PHASE_DRAINING)
+		log_info("draining: connections have %s to end",
+			 units_format_duration(m->config.drain_timeout_ns,
+					       text));
+	else
+		log_info("stopping: connections are closed");
 }
 
 static void order_all(struct master *m, enum order order, uint64_t after_ns)
@@ -156,41 +114,8 @@ static void order_all(struct master *m, enum order order, uint64_t after_ns)
 	uint64_t deadline_ns = clock_mono_ns() + after_ns;
 
 	m->kill_at_ns = deadline_ns + KILL_AFTER_NS;
-	for (unsigned s = 0; s < m->n_slots; s++)
-		slot_order(&m->slots[s], order, deadline_ns);
-}
-
-/* A slot that waits for a new keeper need not get one any more. */
-static void drop_waiting(struct master *m)
-{
-	for (unsigned s = 0; s < m->n_slots; s++)
-		if (m->slots[s].state == SLOT_BACKOFF)
-			m->slots[s].state = SLOT_EMPTY;
-}
-
-static void close_listeners(struct master *m)
-{
-	listeners_close(m->listeners, m->n_listeners);
-	m->listeners = NULL;
-	m->n_listeners = 0;
-}
-
-static void begin_to_end(struct master *m, enum phase phase)
-{
-	char text[UNITS_TEXT_BYTES];
-
-	m->phase = phase;
-	segment_set_state(&m->segment, LEDGER_DRAINING);
-	close_listeners(m);
-	drop_waiting(m);
-	(void)notify_send("STOPPING=1\nSTATUS=%s",
-			  phase == PHASE_DRAINING ? "draining" : "stopping");
-	if (phase == PHASE_DRAINING)
-		log_info("draining: connections have %s to end",
-			 units_format_duration(m->config->drain_timeout_ns,
-					       text));
-	else
-		log_info("stopping: connections are closed");
+	(void)notify_extend(after_ns + 2 * KILL_AFTER_NS);
+	crew_order(m, order, deadline_ns);
 }
 
 static void stop_now(struct master *m)
@@ -214,71 +139,39 @@ static void on_term(struct master *m)
 	if (m->phase == PHASE_DRAINING &&
 	    now_ns > m->term_at_ns + TERM_TWICE_NS)
 		stop_now(m);
-	if (m->phase == PHASE_DRAINING || m->phase == PHASE_STOPPING)
+	if (master_is_ending(m))
 		return;
 	m->term_at_ns = now_ns;
 	begin_to_end(m, PHASE_DRAINING);
-	order_all(m, ORDER_DRAIN, m->config->drain_timeout_ns);
+	order_all(m, ORDER_DRAIN, m->config.drain_timeout_ns);
 }
 
-static void on_not_yet(struct master *m)
+static void on_hup(struct master *m)
 {
-	(void)m;
-	log_notice("reload and upgrade are not available in this version; "
-		   "nothing was changed");
+	renewal_request(m, OPERATOR_RELOAD);
 }
 
-static bool is_ending(const struct master *m)
+static void on_usr2(struct master *m)
 {
-	return m->phase == PHASE_DRAINING || m->phase == PHASE_STOPPING;
+	renewal_request(m, OPERATOR_UPGRADE);
 }
 
 static void on_ttin(struct master *m)
 {
-	struct slot *slot = m->slots;
-	int err;
-
-	while (slot < m->slots + m->n_slots && slot_is_in_use(slot))
-		slot++;
-	if (is_ending(m))
-		return;
-	if (slot == m->slots + m->n_slots) {
-		log_warning("no slot is free for one more worker");
-		return;
-	}
-	err = segment_open_slot(&m->segment, slot->number);
-	if (err) {
-		log_error("no memory for one more worker: %s", strerror(-err));
-		return;
-	}
-	*slot = (struct slot){ .number = slot->number, .control_fd = -1 };
-	log_info("worker %u: added", slot->number);
-	fork_keeper(m, slot);
+	if (!master_is_ending(m))
+		(void)crew_keep(m, crew_count(m, slot_is_kept) + 1);
 }
 
 static void on_ttou(struct master *m)
 {
-	unsigned s = m->n_slots;
+	unsigned n = crew_count(m, slot_is_kept);
 
-	if (is_ending(m))
+	if (master_is_ending(m))
 		return;
-	if (count_slots(m, is_kept) < 2) {
+	if (n < 2)
 		log_warning("the last worker is not retired");
-		return;
-	}
-	while (s-- > 0 && !is_kept(&m->slots[s]))
-		continue;
-	log_info("worker %u: retires", s);
-	slot_order(&m->slots[s], ORDER_DRAIN,
-		   clock_mono_ns() + m->config->drain_timeout_ns);
-}
-
-static struct slot *slot_of_keeper(struct master *m, pid_t pid)
-{
-	for (unsigned s = 0; s < m->n_slots; s++)
-		if (m->slots[s].keeper == pid)
-			return &m->slots[s];
-	return NULL;
+	else
+		(void)crew_keep(m, n - 1);
 }
 
 static void on_child(struct master *m)
@@ -288,14 +181,11 @@ static void on_child(struct master *m)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		slot = slot_of_keeper(m, pid);
-		if (!slot)
+		if (renewal_on_child(m, pid, status))
 			continue;
-		slot_keeper_died(slot, status);
-		if (!slot->is_retiring)
-			ledger_add(m->segment.slots[slot->number].keeper_deaths,
-				   1);
-		publish(m, slot);
+		slot = crew_find(m, pid);
+		if (slot)
+			crew_on_death(m, slot, status);
 	}
 }
 
@@ -303,9 +193,9 @@ static const struct {
 	int number;
 	void (*answer)(struct master *m);
 } signals[] = {
-	{ SIGTERM, on_term },   { SIGINT, stop_now },    { SIGQUIT, stop_now },
-	{ SIGHUP, on_not_yet }, { SIGUSR2, on_not_yet }, { SIGTTIN, on_ttin },
-	{ SIGTTOU, on_ttou },   { SIGCHLD, on_child },
+	{ SIGTERM, on_term }, { SIGINT, stop_now },  { SIGQUIT, stop_now },
+	{ SIGHUP, on_hup },   { SIGUSR2, on_usr2 },  { SIGTTIN, on_ttin },
+	{ SIGTTOU, on_ttou }, { SIGCHLD, on_child },
 };
 
 static int open_signals(struct master *m)
@@ -336,26 +226,43 @@ static void read_signals(struct master *m)
 		answer_signal(m, (int)info.ssi_signo);
 }
 
-/* ---- what time brings ---- */
+/* ---- slots and operators ---- */
 
-static void fork_due(struct master *m, uint64_t now_ns)
+static void read_slot(struct master *m, struct slot *slot)
 {
-	for (unsigned s = 0; s < m->n_slots; s++) {
-		struct slot *slot = &m->slots[s];
+	enum control_kind kind;
 
-		if (slot->state == SLOT_BACKOFF && slot->fork_at_ns <= now_ns)
-			fork_keeper(m, slot);
-	}
+	while (slot->control_fd >= 0 && slot_read(slot, &kind))
+		renewal_on_report(m, slot, kind);
 }
+
+static void read_operator(struct master *m, size_t i)
+{
+	enum operator_request request = operators_read(&m->operators, i);
+
+	if (request != OPERATOR_NONE)
+		renewal_request(m, request);
+}
+
+/* ---- what time brings ---- */
 
 static void kill_late(struct master *m, uint64_t now_ns)
 {
-	if (!is_ending(m) || now_ns < m->kill_at_ns)
+	if (!master_is_ending(m) || now_ns < m->kill_at_ns)
 		return;
 	for (unsigned s = 0; s < m->n_slots; s++)
-		if (m->slots[s].keeper > 0)
-			(void)kill(m->slots[s].keeper, SIGKILL);
+		slot_kill(&m->slots[s]);
 	m->kill_at_ns = now_ns + KILL_AFTER_NS;
+}
+
+/* Each keeper has said of late that its worker is well. */
+static bool is_well(const struct master *m, uint64_t now_ns)
+{
+	for (unsigned s = 0; s < m->n_slots; s++)
+		if (m->slots[s].state == SLOT_RUNNING &&
+		    now_ns > m->slots[s].heard_ns + SILENCE_MAX_NS)
+			return false;
+	return true;
 }
 
 static void feed_watchdog(struct master *m, uint64_t now_ns)
@@ -364,8 +271,18 @@ static void feed_watchdog(struct master *m, uint64_t now_ns)
 
 	if (!half_ns || now_ns < m->watchdog_at_ns)
 		return;
-	(void)notify_send("WATCHDOG=1");
+	if (is_well(m, now_ns))
+		(void)notify_send("WATCHDOG=1");
 	m->watchdog_at_ns = now_ns + half_ns;
+}
+
+static void tell_progress(struct master *m, uint64_t now_ns)
+{
+	if (!master_is_ending(m) || now_ns < m->status_at_ns)
+		return;
+	m->status_at_ns = now_ns + STATUS_EACH_NS;
+	if (notify_is_on())
+		tell_end(m);
 }
 
 static void give_up(struct master *m)
@@ -380,30 +297,44 @@ static void give_up(struct master *m)
 	stop_now(m);
 }
 
+static bool is_hopeless(const struct slot *slot)
+{
+	return slot_is_in_use(slot) && slot->n_failures >= FAILURES_MAX;
+}
+
 static void look_at_start(struct master *m)
 {
-	unsigned n_in_use = count_slots(m, slot_is_in_use);
+	unsigned n_in_use = crew_count(m, slot_is_in_use);
 
 	if (m->phase != PHASE_STARTING)
 		return;
-	if (count_slots(m, is_serving) == n_in_use)
+	if (crew_count(m, crew_is_serving) == n_in_use)
 		say_ready(m);
-	else if (!count_slots(m, has_served) &&
-		 count_slots(m, is_hopeless) == n_in_use)
+	else if (!crew_count(m, crew_has_served) &&
+		 crew_count(m, is_hopeless) == n_in_use)
 		give_up(m);
 }
 
-/* ---- the loop ---- */
+static void look_at_time(struct master *m)
+{
+	uint64_t now_ns = clock_mono_ns();
+
+	crew_fork_due(m, now_ns);
+	kill_late(m, now_ns);
+	feed_watchdog(m, now_ns);
+	look_at_start(m);
+	renewal_look(m, now_ns);
+	scaling_look(m, now_ns);
+	tell_progress(m, now_ns);
+}
 
 static uint64_t next_event_ns(const struct master *m)
 {
-	uint64_t at_ns = UINT64_MAX;
+	uint64_t at_ns = min_u64(crew_next_ns(m), renewal_next_ns(m));
 
-	for (unsigned s = 0; s < m->n_slots; s++)
-		if (m->slots[s].state == SLOT_BACKOFF)
-			at_ns = min_u64(at_ns, m->slots[s].fork_at_ns);
-	if (is_ending(m))
-		at_ns = min_u64(at_ns, m->kill_at_ns);
+	at_ns = min_u64(at_ns, scaling_next_ns(m));
+	if (master_is_ending(m))
+		at_ns = min_u64(at_ns, min_u64(m->kill_at_ns, m->status_at_ns));
 	if (notify_watchdog_ns())
 		at_ns = min_u64(at_ns, m->watchdog_at_ns);
 	return at_ns;
@@ -420,106 +351,329 @@ static int timeout_ms(const struct master *m)
 	return (int)min_u64((at_ns - now_ns) / NS_PER_MS + 1, INT32_MAX);
 }
 
+/* ---- the loop ---- */
+
+/* What is waited for, each with who is to look; those that are -1 never are */
+struct wait {
+	struct pollfd control[LEDGER_MAX_SLOTS], keeper[LEDGER_MAX_SLOTS];
+	struct pollfd operator[OPERATORS_MAX];
+	struct pollfd signals, rendezvous, trial;
+};
+
+_Static_assert(sizeof(struct wait) % sizeof(struct pollfd) == 0,
+	       "one array of them");
+
+static void prepare_wait(const struct master *m, struct wait *wait)
+{
+	for (unsigned s = 0; s < LEDGER_MAX_SLOTS; s++) {
+		bool is_slot = s < m->n_slots;
+
+		wait->control[s].fd = is_slot ? m->slots[s].control_fd : -1;
+		wait->keeper[s].fd = is_slot ? m->slots[s].keeper_pidfd : -1;
+	}
+	for (unsigned i = 0; i < OPERATORS_MAX; i++)
+		wait->operator[i].fd = m->operators.of[i].fd;
+	wait->signals.fd = m->signal_fd;
+	wait->rendezvous.fd = m->instance.rendezvous_fd;
+	wait->trial.fd = m->renewal.trial_fd;
+	for (size_t i = 0; i < sizeof(*wait) / sizeof(struct pollfd); i++)
+		((struct pollfd *)wait)[i].events = POLLIN;
+}
+
 static void wait_for_events(struct master *m)
 {
-	struct pollfd fds[LEDGER_MAX_SLOTS + 1];
+	static struct wait wait;
 
-	/* poll(2) passes over the descriptors that are -1 */
-	for (unsigned s = 0; s < m->n_slots; s++)
-		fds[s] = (struct pollfd){ .fd = m->slots[s].control_fd,
-					  .events = POLLIN };
-	fds[m->n_slots] =
-		(struct pollfd){ .fd = m->signal_fd, .events = POLLIN };
-	if (poll(fds, m->n_slots + 1, timeout_ms(m)) < 0)
+	prepare_wait(m, &wait);
+	if (poll((struct pollfd *)&wait, sizeof(wait) / sizeof(struct pollfd),
+		 timeout_ms(m)) < 0)
 		return;
-	if (fds[m->n_slots].revents)
+	for (unsigned s = 0; s < m->n_slots; s++) {
+		struct slot *slot = &m->slots[s];
+
+		/* an adopted one: its status is not ours to know */
+		if (wait.keeper[s].revents && slot->keeper_pidfd >= 0)
+			crew_on_death(m, slot, -1);
+		if (wait.control[s].revents)
+			read_slot(m, slot);
+	}
+	if (wait.signals.revents)
 		read_signals(m);
-	for (unsigned s = 0; s < m->n_slots; s++)
-		if (fds[s].revents && m->slots[s].control_fd == fds[s].fd)
-			slot_read_reports(&m->slots[s]);
+	if (wait.trial.revents && m->renewal.trial_fd >= 0)
+		renewal_read(m);
+	for (unsigned i = 0; i < OPERATORS_MAX; i++)
+		if (wait.operator[i].revents)
+			read_operator(m, i);
+	if (wait.rendezvous.revents)
+		operators_let_in(&m->operators, m->instance.rendezvous_fd);
 }
 
 static void run(struct master *m)
 {
 	unsigned n_serving = 0;
 
-	while (count_slots(m, slot_is_in_use)) {
-		uint64_t now_ns;
-
+	while (crew_is_there(m)) {
 		wait_for_events(m);
-		now_ns = clock_mono_ns();
-		fork_due(m, now_ns);
-		kill_late(m, now_ns);
-		feed_watchdog(m, now_ns);
-		look_at_start(m);
+		look_at_time(m);
 		if (m->phase == PHASE_SERVING &&
-		    n_serving != count_slots(m, is_serving))
+		    n_serving != crew_count(m, crew_is_serving))
 			tell_status(m);
-		n_serving = count_slots(m, is_serving);
+		n_serving = crew_count(m, crew_is_serving);
 	}
 }
 
 /* ---- from start to end ---- */
 
-static void open_slots(struct master *m)
+static int open_master(struct master *m, const struct config_command *command,
+		       char **argv)
 {
-	unsigned n_workers = config_n_workers(m->config);
+	ssize_t n;
 
-	m->n_slots = m->segment.shape.n_slots;
-	for (unsigned s = 0; s < m->n_slots; s++)
-		m->slots[s] = (struct slot){ .number = s, .control_fd = -1 };
-	for (unsigned s = 0; s < n_workers; s++)
-		fork_keeper(m, &m->slots[s]);
+	m->argv = argv;
+	m->command = command;
+	for (unsigned s = 0; s < LEDGER_MAX_SLOTS; s++)
+		slot_init(&m->slots[s], s);
+	operators_init(&m->operators);
+	renewal_init(&m->renewal);
+	/* now: when the file is replaced, this tells no more where it was */
+	n = readlink("/proc/self/exe", m->program_path,
+		     sizeof(m->program_path) - 1);
+	m->program_path[n > 0 ? n : 0] = '\0';
+	/* a killed keeper's worker, which dies with it, is ours to bury */
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	return instance_open(&m->instance, &m->config);
 }
 
-static int find_user(struct master *m)
+static void introduce(const struct master *m)
 {
-	int err;
+	log_set_level(m->config.log_level);
+	title_set("master, instance %s, %s", m->config.name, GUICHET_VERSION);
+}
 
-	if (geteuid() != 0 || !m->config->user[0])
-		return 0;
-	err = guard_find_user(m->config->user, &m->user);
+static enum exit_code end(struct master *m)
+{
+	segment_set_state(&m->instance.segment, LEDGER_STOPPED);
+	instance_end(&m->instance);
+	log_info("stopped");
+	config_free(&m->config);
+	return m->has_failed ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* ---- taking over ---- */
+
+static int read_running(const struct master *m, struct config *config)
+{
+	char path[512];
+	unsigned n;
+	int fd, err = runtime_path(m->config.runtime_dir, m->config.name,
+				   ".config", path, sizeof(path));
+
 	if (err)
-		log_error("user %s: %s", m->config->user,
-			  err == -ENOENT ? "no such user" : strerror(-err));
-	return err;
+		return err;
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = config_read_running(config, fd, stderr);
+	close(fd);
+	return n ? -EINVAL : 0;
 }
 
-static int open_master(struct master *m)
+/* The configuration that we were given cannot follow on the one in force. */
+static int stay_with_former(struct master *m)
 {
-	char path[sizeof(m->segment.path)];
-	int old_fd = segment_claim(m->config, path, sizeof(path));
-	int err;
+	struct config former = { 0 };
+	int err = read_running(m, &former);
+
+	if (err)
+		return err;
+	log_warning("serving on with the configuration in force");
+	config_free(&m->config);
+	m->config = former;
+	return instance_go_on(&m->instance, NULL);
+}
+
+static int go_on_after_former(struct master *m)
+{
+	struct config former = { 0 };
+	int err = read_running(m, &former);
+
+	if (err)
+		log_warning("the configuration that was in force cannot be "
+			    "read: %s",
+			    strerror(-err));
+	err = instance_go_on(&m->instance, &former);
+	config_free(&former);
+	return err ? stay_with_former(m) : 0;
+}
+
+/*
+ * The keepers of a master that died go on under this one. Returns how many
+ * there are, 0 when nobody is there, or -errno.
+ */
+static int take_over(struct master *m, const char *path, int old_fd)
+{
+	int n, err = segment_attach(&m->instance.segment, old_fd, -1, path);
+
+	if (err)
+		return 0; /* a ledger that nobody can be using */
+	m->n_slots = m->instance.segment.shape.n_slots;
+	n = adoption_meet(m);
+	if (n > 0) {
+		err = go_on_after_former(m);
+		return err ? err : n;
+	}
+	m->n_slots = 0;
+	segment_detach(&m->instance.segment);
+	return n;
+}
+
+/* Nobody need wait for the renewal: all is served. */
+static void begin_adopted(struct master *m, int n)
+{
+	log_notice("took over from a master that died: %d of its keepers", n);
+	for (unsigned s = 0; s < m->n_slots; s++)
+		crew_publish(m, &m->slots[s]);
+	m->renewal.kind = RENEWAL_ADOPTION;
+	m->renewal.begun_ns = clock_mono_ns();
+	say_ready(m);
+	renewal_begin(m, false);
+}
+
+static int begin(struct master *m)
+{
+	char path[sizeof(m->instance.segment.path)];
+	int old_fd = segment_claim(&m->config, path, sizeof(path));
+	int n = 0, err;
 
 	if (old_fd < 0 && old_fd != -ENOENT)
 		return old_fd;
-	err = find_user(m);
+	notify_open();
+	inherited_take_environment(&m->instance.inherited);
+	if (old_fd >= 0)
+		n = take_over(m, path, old_fd);
+	err = n < 0 ? n : 0;
+	if (!n)
+		err = instance_begin(&m->instance, path, old_fd);
 	if (!err)
-		err = listeners_open(m->config, &m->listeners, &m->n_listeners);
-	if (!err)
-		err = segment_create(&m->segment, m->config, path, old_fd,
-				     m->listeners, m->n_listeners,
-				     config_n_workers(m->config));
-	return err ? err : open_signals(m);
+		err = open_signals(m);
+	if (err)
+		return err;
+	introduce(m);
+	if (n) {
+		begin_adopted(m, n);
+		return 0;
+	}
+	m->n_slots = m->instance.segment.shape.n_slots;
+	(void)crew_keep(m, config_n_workers(&m->config));
+	return 0;
 }
 
-enum exit_code master_run(const struct config *config)
+enum exit_code master_run(struct config *config,
+			  const struct config_command *command, char **argv)
 {
 	static struct master m; /* too large for a stack */
 
-	m.config = config;
 	log_set_level(config->log_level);
-	/* a killed keeper's worker, which dies with it, is ours to bury */
-	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	if (open_master(&m) < 0) {
-		close_listeners(&m);
+	m.config = *config;
+	*config = (struct config){ 0 };
+	if (open_master(&m, command, argv) < 0 || begin(&m) < 0) {
+		instance_close_listeners(&m.instance);
+		config_free(&m.config);
 		return EXIT_FAILED;
 	}
-	notify_open();
-	title_set("master, instance %s", config->name);
-	open_slots(&m);
 	run(&m);
-	segment_set_state(&m.segment, LEDGER_STOPPED);
-	log_info("stopped");
-	return m.has_failed ? EXIT_FAILED : EXIT_DONE;
+	return end(&m);
+}
+
+/* ---- as the program that a master has become ---- */
+
+/* Each line that the parser prints, to the log. */
+static void log_lines(char *text)
+{
+	char *rest = NULL;
+
+	for (char *line = strtok_r(text, "\n", &rest); line;
+	     line = strtok_r(NULL, "\n", &rest))
+		log_error("%s", line);
+}
+
+static int read_config(struct master *m)
+{
+	char *text = NULL;
+	size_t bytes;
+	FILE *errors = open_memstream(&text, &bytes);
+	unsigned n;
+
+	if (!errors)
+		return -ENOMEM;
+	if (m->renewal.kind == RENEWAL_BACK)
+		n = config_read_running(&m->config, m->renewal.former_config_fd,
+					errors);
+	else
+		n = config_read(&m->config, m->command, errors);
+	(void)fclose(errors);
+	log_lines(text);
+	free(text);
+	return n ? -EINVAL : 0;
+}
+
+static int go_on(struct master *m)
+{
+	struct config former = { 0 };
+	int err = segment_attach(&m->instance.segment, m->instance.segment.fd,
+				 m->instance.segment.view_fd,
+				 m->instance.segment.path);
+
+	if (!err)
+		err = read_config(m);
+	if (!err && config_read_running(&former, m->instance.config_fd, stderr))
+		err = -EINVAL;
+	if (!err)
+		err = instance_go_on(&m->instance, &former);
+	config_free(&former);
+	return err;
+}
+
+/* What it was to be cannot be: it is again what it was. */
+static void return_to_former(struct master *m, int err)
+{
+	struct renewal *r = &m->renewal;
+
+	if (r->kind == RENEWAL_BACK)
+		die(EXIT_FAILED, "cannot go back to what was before: %s",
+		    strerror(-err));
+	r->kind = RENEWAL_BACK;
+	r->code = err == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+	err = succession_exec(m, r->former_program_fd);
+	die(EXIT_FAILED, "cannot go back to what was before: %s",
+	    strerror(-err));
+}
+
+enum exit_code master_go_on(const struct config_command *command, char **argv,
+			    struct bag *bag)
+{
+	static struct master m;
+	int err = open_master(&m, command, argv);
+
+	if (!err)
+		err = succession_unpack(&m, bag);
+	if (err)
+		die(EXIT_FAILED, "cannot take over from the program it was: %s",
+		    strerror(-err));
+	notify_open();
+	m.phase = PHASE_SERVING;
+	renewal_tell_begin(&m);
+	err = go_on(&m);
+	if (err)
+		return_to_former(&m, err);
+	if (open_signals(&m) < 0)
+		die(EXIT_FAILED, "cannot wait for signals: %s",
+		    strerror(errno));
+	introduce(&m);
+	if (m.renewal.kind == RENEWAL_BACK && !m.renewal.has_touched)
+		renewal_finish(&m, m.renewal.code);
+	else
+		renewal_begin(&m, m.renewal.kind != RENEWAL_BACK);
+	run(&m);
+	return end(&m);
 }

@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 /* `guichetd -s` is run by people and by systemd, one at a time, mostly. */
-#define BACKLOG 64
 
 /* How long to wait for room in the backlog, in seconds. */
 #define CONNECT_TIMEOUT_S 1
@@ -104,7 +103,7 @@ static int listen_at(const struct sockaddr_un *address)
 		err = bind_private(fd, address);
 	if (err)
 		goto out_close;
-	if (!listen(fd, BACKLOG))
+	if (!listen(fd, RENDEZVOUS_BACKLOG))
 		return fd;
 	err = -errno;
 	(void)unlink(address->sun_path); /* it was ours a moment ago */

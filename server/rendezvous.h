@@ -14,6 +14,9 @@
 
 #define RENDEZVOUS_SUFFIX ".control"
 
+/* Of those who wait to be let in. */
+#define RENDEZVOUS_BACKLOG 64
+
 /*
  * Makes the socket, in the place of one that is there: the caller holds the
  * lock on the ledger. Nonblocking, CLOEXEC. Returns it or -errno; -EEXIST:

@@ -119,6 +119,7 @@ static void fail(struct master *m, enum exit_code code)
 
 _Noreturn static void run_trial(struct master *m, int report_fd)
 {
+	static char test[] = "--test";
 	const struct renewal *r = &m->renewal;
 	size_t n = 0;
 	char **argv;
@@ -130,7 +131,7 @@ _Noreturn static void run_trial(struct master *m, int report_fd)
 	if (!argv)
 		_exit(EXIT_FAILED);
 	memcpy(argv, m->argv, n * sizeof(*argv));
-	argv[n] = "--test";
+	argv[n] = test;
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)dup2(report_fd, STDERR_FILENO);

@@ -380,6 +380,12 @@ int segment_attach(struct segment *segment, int fd, int view_fd,
 	return 0;
 }
 
+void segment_detach(struct segment *segment)
+{
+	(void)munmap(segment->header, segment->shape.parts_offset);
+	*segment = (struct segment){ .fd = -1, .view_fd = -1 };
+}
+
 void segment_set_state(struct segment *segment, enum ledger_state state)
 {
 	if (state == LEDGER_STOPPED)

@@ -59,6 +59,9 @@ int segment_create(struct segment *segment, const struct config *config,
 int segment_attach(struct segment *segment, int fd, int view_fd,
 		   const char *path);
 
+/* Lets go of it, but for the lock: another one is to take its place. */
+void segment_detach(struct segment *segment);
+
 /*
  * An entry for @listener: that of a former one of the same name, address and
  * service, or a free one; not one that @is_taken (by entry) says is in use.

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * adoption.c - a new master takes over from one that died
+ */
+#include "server/adoption.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "server/crew.h"
+#include "server/master.h"
+#include "server/rendezvous.h"
+
+/* A keeper that executes a program at this moment answers when it has. */
+#define MEET_NS (5 * NS_PER_S)
+
+/* One that was called, and by whom nobody knows yet. */
+struct call {
+	int fd; /* -1: it was answered, or dropped */
+};
+
+struct meeting {
+	struct master *m;
+	struct call call[LEDGER_MAX_SLOTS];
+	unsigned n_calls;   /* that wait for an answer */
+	unsigned n_missing; /* keepers that have not answered */
+	uint64_t deadline_ns;
+};
+
+/* ---- who should be there ---- */
+
+/* A pid may be another's by now: when it began tells. */
+static bool is_alive(const struct ledger_slot *entry, struct slot *slot)
+{
+	pid_t pid = ledger_get(entry->keeper_pid);
+
+	if (pid <= 0)
+		return false;
+	slot->keeper_pidfd = pidfd_open(pid, 0);
+	if (slot->keeper_pidfd < 0)
+		return false;
+	if (crew_start_time(pid) == ledger_get(entry->keeper_born)) {
+		slot->keeper = pid;
+		return true;
+	}
+	close(slot->keeper_pidfd);
+	slot->keeper_pidfd = -1;
+	return false;
+}
+
+static void find_keepers(struct meeting *meeting)
+{
+	struct master *m = meeting->m;
+
+	for (unsigned s = 0; s < m->n_slots; s++)
+		meeting->n_missing += is_alive(
+			&m->instance.segment.slots[s], &m->slots[s]);
+}
+
+/* ---- calls ---- */
+
+static int call_one(struct meeting *meeting)
+{
+	const struct config *config = &meeting->m->config;
+	int fd = rendezvous_connect(config->runtime_dir, config->name);
+
+	if (fd < 0)
+		return fd;
+	control_ask_sender(fd);
+	control_say(fd, CONTROL_ADOPT, 0, 0);
+	for (unsigned i = 0; i < LEDGER_MAX_SLOTS; i++) {
+		if (meeting->call[i].fd >= 0)
+			continue;
+		meeting->call[i].fd = fd;
+		meeting->n_calls++;
+		return 0;
+	}
+	close(fd);
+	return -EMFILE;
+}
+
+static void drop_call(struct meeting *meeting, struct call *call)
+{
+	if (call->fd < 0)
+		return;
+	close(call->fd);
+	call->fd = -1;
+	meeting->n_calls--;
+}
+
+/* ---- answers ---- */
+
+static void take_sockets(struct meeting *meeting,
+			 struct control_received *received, bool has_rendezvous)
+{
+	struct instance *instance = &meeting->m->instance;
+	size_t i = 0;
+
+	if (has_rendezvous && received->n_fds) {
+		if (instance->rendezvous_fd < 0)
+			instance->rendezvous_fd = received->fd[0];
+		else
+			close(received->fd[0]);
+		i = 1;
+	}
+	for (; i < received->n_fds; i++)
+		(void)inherited_add(&instance->inherited, received->fd[i], "");
+	received->n_fds = 0;
+}
+
+static struct slot *slot_of_answer(struct meeting *meeting,
+				   const struct control_received *received)
+{
+	struct master *m = meeting->m;
+	uint32_t number = (uint32_t)received->message.value;
+	struct slot *slot;
+
+	if (number >= m->n_slots)
+		return NULL;
+	slot = &m->slots[number];
+	if (!slot->keeper || slot->keeper != received->sender ||
+	    slot->control_fd >= 0)
+		return NULL;
+	return slot;
+}
+
+static void adopt(struct meeting *meeting, struct call *call,
+		  const struct control_received *received)
+{
+	struct slot *slot = slot_of_answer(meeting, received);
+	uint64_t order = received->message.number;
+
+	if (!slot) {
+		drop_call(meeting, call);
+		return;
+	}
+	slot->state = SLOT_RUNNING;
+	slot->control_fd = call->fd;
+	slot->is_serving = order == ORDER_SERVE;
+	slot->has_served = true;
+	slot->order = order < ORDERS ? (enum order)order : ORDER_SERVE;
+	slot->born_ns = slot->heard_ns = clock_mono_ns();
+	call->fd = -1;
+	meeting->n_calls--;
+	meeting->n_missing--;
+}
+
+/* More descriptors than one message can carry come in several. */
+static void hear(struct meeting *meeting, struct call *call)
+{
+	static bool has_begun[LEDGER_MAX_SLOTS];
+	struct control_received received;
+	bool *begun = &has_begun[call - meeting->call];
+	int got = control_receive(call->fd, &received);
+
+	if (got < 0) {
+		drop_call(meeting, call);
+		return;
+	}
+	if (!got)
+		return;
+	take_sockets(meeting, &received, !*begun);
+	*begun = received.message.kind == CONTROL_DESCRIPTORS;
+	if (received.message.kind == CONTROL_HELLO)
+		adopt(meeting, call, &received);
+	else if (received.message.kind != CONTROL_DESCRIPTORS)
+		drop_call(meeting, call);
+}
+
+static void wait_for_answers(struct meeting *meeting)
+{
+	struct pollfd fds[LEDGER_MAX_SLOTS];
+
+	for (unsigned i = 0; i < LEDGER_MAX_SLOTS; i++)
+		fds[i] = (struct pollfd){ .fd = meeting->call[i].fd,
+					  .events = POLLIN };
+	if (poll(fds, LEDGER_MAX_SLOTS, 20) <= 0)
+		return;
+	for (unsigned i = 0; i < LEDGER_MAX_SLOTS; i++)
+		if (fds[i].revents)
+			hear(meeting, &meeting->call[i]);
+}
+
+static void drop_dead(struct meeting *meeting)
+{
+	struct master *m = meeting->m;
+
+	for (unsigned s = 0; s < m->n_slots; s++) {
+		struct slot *slot = &m->slots[s];
+		struct pollfd end = { .fd = slot->keeper_pidfd,
+				      .events = POLLIN };
+
+		if (!slot->keeper || slot->control_fd >= 0 ||
+		    poll(&end, 1, 0) <= 0)
+			continue;
+		close(slot->keeper_pidfd);
+		slot_init(slot, s);
+		meeting->n_missing--;
+	}
+}
+
+/* ---- those who do not answer ---- */
+
+static void end_silent(struct meeting *meeting)
+{
+	struct master *m = meeting->m;
+
+	for (unsigned s = 0; s < m->n_slots; s++) {
+		struct slot *slot = &m->slots[s];
+		struct pollfd end = { .fd = slot->keeper_pidfd,
+				      .events = POLLIN };
+
+		if (!slot->keeper || slot->control_fd >= 0)
+			continue;
+		log_warning("keeper %u: does not answer, and is ended; its "
+			    "connections are lost",
+			    s);
+		slot_kill(slot);
+		(void)poll(&end, 1, -1); /* a killed process ends */
+		close(slot->keeper_pidfd);
+		slot_init(slot, s);
+	}
+}
+
+/* Who was in the ledger, and is not there: his connections are lost. */
+static void report_lost(const struct master *m)
+{
+	for (unsigned s = 0; s < m->n_slots; s++) {
+		const struct ledger_slot *entry =
+			&m->instance.segment.slots[s];
+
+		if (ledger_get(entry->keeper_pid) && !m->slots[s].keeper)
+			log_warning("keeper %u: died with the former master; "
+				    "its connections are lost",
+				    s);
+	}
+}
+
+int adoption_meet(struct master *m)
+{
+	struct meeting meeting = {
+		.m = m,
+		.deadline_ns = clock_mono_ns() + MEET_NS,
+	};
+	unsigned n = 0;
+	int err = 0;
+
+	for (unsigned i = 0; i < LEDGER_MAX_SLOTS; i++)
+		meeting.call[i].fd = -1;
+	find_keepers(&meeting);
+	while (meeting.n_missing && clock_mono_ns() < meeting.deadline_ns) {
+		while (!err && meeting.n_calls < meeting.n_missing)
+			err = call_one(&meeting);
+		wait_for_answers(&meeting);
+		drop_dead(&meeting);
+		err = 0;
+	}
+	for (unsigned i = 0; i < LEDGER_MAX_SLOTS; i++)
+		drop_call(&meeting, &meeting.call[i]);
+	end_silent(&meeting);
+	report_lost(m);
+	for (unsigned s = 0; s < m->n_slots; s++)
+		n += m->slots[s].keeper != 0;
+	/* so that who connects sees that it is ours: see rendezvous_peer() */
+	if (m->instance.rendezvous_fd >= 0)
+		(void)listen(m->instance.rendezvous_fd, RENDEZVOUS_BACKLOG);
+	return (int)n;
+}
