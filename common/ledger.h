@@ -225,7 +225,7 @@ struct ledger_head {
 	ledger_count_t datagram_messages, datagram_refused;
 	ledger_count_t empty_wakeups; /* woken to accept, nothing there */
 	ledger_count_t n_rests; /* times a listener rested, out of descriptors */
-	char program[24]; /* the version of its keeper's binary */
+	char program[24];       /* the version of its keeper's binary */
 	uint64_t reserved[1];
 
 	/* the service's own counters: totals less those of the row in hand,

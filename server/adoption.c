@@ -59,8 +59,8 @@ static void find_keepers(struct meeting *meeting)
 	struct master *m = meeting->m;
 
 	for (unsigned s = 0; s < m->n_slots; s++)
-		meeting->n_missing += is_alive(
-			&m->instance.segment.slots[s], &m->slots[s]);
+		meeting->n_missing +=
+			is_alive(&m->instance.segment.slots[s], &m->slots[s]);
 }
 
 /* ---- calls ---- */
@@ -232,8 +232,7 @@ static void end_silent(struct meeting *meeting)
 static void report_lost(const struct master *m)
 {
 	for (unsigned s = 0; s < m->n_slots; s++) {
-		const struct ledger_slot *entry =
-			&m->instance.segment.slots[s];
+		const struct ledger_slot *entry = &m->instance.segment.slots[s];
 
 		if (ledger_get(entry->keeper_pid) && !m->slots[s].keeper)
 			log_warning("keeper %u: died with the former master; "

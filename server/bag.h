@@ -21,8 +21,8 @@ enum bag_kind {
 };
 
 struct bag {
-	int fd;  /* of the memfd */
-	int err; /* of the first call that failed; 0: none */
+	int fd;   /* of the memfd */
+	int err;  /* of the first call that failed; 0: none */
 	int *fds; /* packed: those that stay open */
 	size_t n_fds;
 };

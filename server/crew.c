@@ -12,7 +12,8 @@
 #include "common/log.h"
 #include "server/master.h"
 
-unsigned crew_count(const struct master *m, bool (*is_such)(const struct slot *))
+unsigned crew_count(const struct master *m,
+		    bool (*is_such)(const struct slot *))
 {
 	unsigned n = 0;
 

@@ -19,11 +19,11 @@
 #define INHERIT_NAME_BYTES 64
 
 struct inherited_socket {
-	int fd;                       /* -1: taken */
+	int fd;                        /* -1: taken */
 	char name[INHERIT_NAME_BYTES]; /* LISTEN_FDNAMES; "": it has none */
-	struct addr_socket addr;      /* its own, as getsockname(2) tells */
-	bool is_listening;            /* a stream's, and listen(2) was called */
-	uint64_t inode;               /* as fstat(2) and /proc/net show it */
+	struct addr_socket addr;       /* its own, as getsockname(2) tells */
+	bool is_listening; /* a stream's, and listen(2) was called */
+	uint64_t inode;    /* as fstat(2) and /proc/net show it */
 };
 
 struct inherited {

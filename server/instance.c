@@ -134,9 +134,8 @@ static int open_rendezvous(struct instance *instance)
 static struct listen_config *config_of(struct instance *instance,
 				       const struct listener *listener)
 {
-	return &instance->config
-			->listeners[listener->config -
-				    instance->config->listeners];
+	return &instance->config->listeners[listener->config -
+					    instance->config->listeners];
 }
 
 static void give_entry(struct instance *instance, uint32_t entry,
@@ -151,8 +150,8 @@ static void give_entry(struct instance *instance, uint32_t entry,
 static int make_entries(struct instance *instance)
 {
 	instance->n_listeners = instance->segment.shape.n_listeners - 1;
-	instance->listeners = calloc(instance->n_listeners,
-				     sizeof(*instance->listeners));
+	instance->listeners =
+		calloc(instance->n_listeners, sizeof(*instance->listeners));
 	if (!instance->listeners)
 		return -ENOMEM;
 	for (size_t i = 0; i < instance->n_listeners; i++)
@@ -219,8 +218,9 @@ static void forget_incomplete(struct instance *instance)
 		bool is_whole = true;
 
 		for (unsigned e = 0; e < config->n_entries; e++)
-			is_whole &= instance->listeners[config->entry[e] - 1]
-					    .fd >= 0;
+			is_whole &=
+				instance->listeners[config->entry[e] - 1].fd >=
+				0;
 		if (is_whole || config->is_retired)
 			continue;
 		for (unsigned e = 0; e < config->n_entries; e++) {
@@ -370,8 +370,8 @@ int instance_commit(struct instance *instance)
 
 int instance_plan(const struct instance *instance, struct keeper_plan *plan)
 {
-	plan->fd = calloc(PLAN_SOCKETS + instance->n_listeners,
-			  sizeof(*plan->fd));
+	plan->fd =
+		calloc(PLAN_SOCKETS + instance->n_listeners, sizeof(*plan->fd));
 	if (!plan->fd)
 		return -ENOMEM;
 	plan->fd[PLAN_PROGRAM] = instance->program_fd;

@@ -44,8 +44,8 @@ struct keeper {
 	struct posting p;
 	int signal_fd;
 
-	pid_t worker;    /* 0: none lives */
-	bool is_stopped; /* by SIGSTOP: it does not hang */
+	pid_t worker;     /* 0: none lives */
+	bool is_stopped;  /* by SIGSTOP: it does not hang */
 	bool was_retired; /* told to, and then to serve: it may leave yet */
 	bool was_shot;
 	uint64_t born_ns;
@@ -86,6 +86,13 @@ _Noreturn static void fail(const struct keeper *k, const char *what, int err)
 	_exit(EXIT_FAILED);
 }
 
+/* Whether it is the keeper's own; else, and open, it is a connection. */
+static void set_base(struct keeper *k, int fd, bool is_base)
+{
+	if (fd >= 0 && fd < k->p.post.n_fds)
+		k->p.post.is_base[fd] = is_base;
+}
+
 static void open_signals(struct keeper *k)
 {
 	sigset_t chld;
@@ -97,6 +104,7 @@ static void open_signals(struct keeper *k)
 	k->signal_fd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (k->signal_fd < 0)
 		fail(k, "cannot wait for its worker", -errno);
+	set_base(k, k->signal_fd, true);
 }
 
 /*
@@ -118,8 +126,8 @@ static void prepare(struct keeper *k, struct bag *bag)
 	post_unpack(&k->p, bag);
 	bag_get(bag, &k->past, sizeof(k->past));
 	title_set("keeper %u, %s", k->p.memory.slot, GUICHET_VERSION);
-	open_signals(k);
 	post_prepare(&k->p, bag);
+	open_signals(k);
 	bag_close(bag);
 	if (k->p.memory.is_rehearsal)
 		rehearse(k);
@@ -150,9 +158,9 @@ static int become(const struct keeper_plan *plan, struct bag *bag)
 	return bag_exec(bag, plan->fd[PLAN_PROGRAM], argv);
 }
 
-static void pack(const struct keeper_plan *plan, const struct post_memory *memory,
-		 const struct past *past, int control_fd, int vault_fd,
-		 struct bag *bag)
+static void pack(const struct keeper_plan *plan,
+		 const struct post_memory *memory, const struct past *past,
+		 int control_fd, int vault_fd, struct bag *bag)
 {
 	const struct post_fds fds = {
 		.control = control_fd,
@@ -273,9 +281,11 @@ static uint64_t delay_after(struct keeper *k, bool has_served)
 		k->past.n_unlucky = 0;
 		return 0;
 	}
-	if (k->past.legacy == LEGACY_KILLED && k->past.n_unlucky++ < UNLUCKY_MAX)
+	if (k->past.legacy == LEGACY_KILLED &&
+	    k->past.n_unlucky++ < UNLUCKY_MAX)
 		return 0;
-	if (k->past.legacy != LEGACY_KILLED && is_handler_in_hand(k->p.post.part.head))
+	if (k->past.legacy != LEGACY_KILLED &&
+	    is_handler_in_hand(k->p.post.part.head))
 		return 0;
 	return backoff_strike(&k->past.backoff, lived_ns);
 }
@@ -489,12 +499,6 @@ static void keep_connections(struct keeper *k, struct bag *bag)
 			bag_keep_fd(bag, fd);
 }
 
-static void set_base(struct keeper *k, int fd, bool is_base)
-{
-	if (fd >= 0 && fd < k->p.post.n_fds)
-		k->p.post.is_base[fd] = is_base;
-}
-
 /* They are no connections, though there are such numbers. */
 static void set_plan_base(struct keeper *k, int bag_fd, bool is_base)
 {
@@ -576,7 +580,8 @@ static void become_orphan(struct keeper *k)
 {
 	if (k->p.memory.is_rehearsal)
 		end_all(k);
-	log_warning("keeper %u: the master is gone; serving on", k->p.post.slot);
+	log_warning("keeper %u: the master is gone; serving on",
+		    k->p.post.slot);
 	k->is_orphan = true;
 	k->drain_at_ns = clock_mono_ns() + k->p.config.orphan_timeout_ns;
 	if (k->is_renewing)
@@ -739,7 +744,8 @@ static void tell_load(struct keeper *k, uint64_t now_ns)
  */
 static void close_listeners(struct keeper *k)
 {
-	if (k->past.are_listeners_closed || !ledger_get(k->p.post.order->is_deaf))
+	if (k->past.are_listeners_closed ||
+	    !ledger_get(k->p.post.order->is_deaf))
 		return;
 	k->past.are_listeners_closed = true;
 	for (size_t i = 0; i < k->p.post.n_listeners; i++) {
@@ -762,8 +768,8 @@ static int timeout_ms(const struct keeper *k, uint64_t now_ns)
 	uint64_t wait_ns = k->p.config.hang_timeout_ns / 4;
 
 	wait_ns = min_u64(wait_ns, NS_PER_S);
-	wait_ns = min_u64(wait_ns,
-			  waiters_wait_ns(&k->p.runner.waiters, now_ns));
+	wait_ns =
+		min_u64(wait_ns, waiters_wait_ns(&k->p.runner.waiters, now_ns));
 	if (!k->worker && !k->is_bare)
 		wait_ns = until(k->clone_at_ns, now_ns);
 	else if (k->past.order == ORDER_DRAIN && !k->past.are_listeners_closed)

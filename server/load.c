@@ -32,8 +32,8 @@ uint32_t load_measure(struct load *load, uint64_t now_ns)
 
 	if (span_ns < SPAN_MIN_NS)
 		return load->busy;
-	load->busy = (uint32_t)min_u64(
-		1000, (used_ns - load->cpu_ns) * 1000 / span_ns);
+	load->busy = (uint32_t)min_u64(1000, (used_ns - load->cpu_ns) * 1000 /
+						     span_ns);
 	load->cpu_ns = used_ns;
 	load->at_ns = now_ns;
 	return load->busy;

@@ -10,7 +10,7 @@
 #include <time.h>
 
 struct load {
-	clockid_t clock; /* of its processor time */
+	clockid_t clock;        /* of its processor time */
 	uint64_t cpu_ns, at_ns; /* when it was measured last */
 	uint32_t busy;          /* then, in 1/1000 */
 };

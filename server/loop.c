@@ -343,7 +343,7 @@ _Noreturn void loop_run(struct post *post, enum legacy legacy)
 
 	guard_die_with(post->keeper);
 	guard_child(SIGTERM);
-	title_set("worker %u", post->slot);
+	title_set("worker %u, %s", post->slot, GUICHET_VERSION);
 	open_worker(&w, post);
 	err = make_room(&w);
 	if (err)

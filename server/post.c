@@ -183,9 +183,10 @@ static int n_fds_wanted(const struct posting *p)
 static void mark_base(struct posting *p, const uint8_t *was_open, int n)
 {
 	struct post *post = &p->post;
-	const int named[] = { STDIN_FILENO,	 STDOUT_FILENO,
-			      STDERR_FILENO,	 p->fds.control,
-			      p->fds.rendezvous, post->vault.fd };
+	const int named[] = {
+		STDIN_FILENO,   STDOUT_FILENO,     STDERR_FILENO,
+		p->fds.control, p->fds.rendezvous, post->vault.fd
+	};
 
 	post->n_fds = n;
 	fds_find_open(post->is_base, n);

@@ -526,8 +526,8 @@ static void renew_slots(struct master *m, uint64_t now_ns)
 		(void)crew_keep(m, n_configured(m));
 	}
 	if (!crew_count(m, is_coming) || now_ns >= r->slot_deadline_ns)
-		renewal_finish(m, r->kind == RENEWAL_BACK ? r->code :
-							    EXIT_DONE);
+		renewal_finish(m,
+			       r->kind == RENEWAL_BACK ? r->code : EXIT_DONE);
 }
 
 /* ---- its end ---- */

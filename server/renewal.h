@@ -58,8 +58,8 @@ struct renewal {
 	int trial_fd; /* what the trial says */
 	char line[1024];
 	size_t line_bytes;
-	int program_fd; /* what is tried */
-	int control_fd; /* the rehearsal's */
+	int program_fd;       /* what is tried */
+	int control_fd;       /* the rehearsal's */
 	uint64_t deadline_ns; /* of the step */
 
 	unsigned slot; /* that is being renewed, or comes next */

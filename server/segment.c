@@ -334,9 +334,9 @@ int segment_create(struct segment *segment, const struct config *config,
 		   unsigned n_workers)
 {
 	const struct ledger_shape shape = {
-		.n_listeners = (uint32_t)min_u64(
-			LEDGER_MAX_LISTENERS,
-			n_listeners + 1 + SEGMENT_SPARE_ENTRIES),
+		.n_listeners = (uint32_t)min_u64(LEDGER_MAX_LISTENERS,
+						 n_listeners + 1 +
+							 SEGMENT_SPARE_ENTRIES),
 		.n_slots = config_n_workers_max(config) + SEGMENT_SPARE_SLOTS,
 		.n_rows = config->worker_connections,
 		.n_closed = RING_CLOSED,

@@ -24,8 +24,8 @@
 struct segment {
 	char path[512];
 	int fd; /* holds the lock: no other descriptor of it may be closed */
-	int view_fd; /* read-only; so this one stays open, too */
-	struct ledger_header shape;   /* a private copy */
+	int view_fd;                /* read-only; so this one stays open, too */
+	struct ledger_header shape; /* a private copy */
 	struct ledger_header *header; /* in the file; with what follows it */
 	struct ledger_listener *listeners;
 	struct ledger_own *own; /* LEDGER_OWN_COUNTERS of each listener */

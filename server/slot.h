@@ -37,12 +37,12 @@ enum slot_renewal {
 struct slot {
 	enum slot_state state;
 	unsigned number;
-	pid_t keeper;      /* 0: none */
-	int keeper_pidfd;  /* of one that is not our child; -1: it is */
-	int control_fd;    /* our end; -1: closed, all of the slot is gone */
-	bool is_serving;   /* its worker has said so */
-	bool has_served;   /* one of its workers has, ever */
-	enum order order;  /* the last that it was given */
+	pid_t keeper;        /* 0: none */
+	int keeper_pidfd;    /* of one that is not our child; -1: it is */
+	int control_fd;      /* our end; -1: closed, all of the slot is gone */
+	bool is_serving;     /* its worker has said so */
+	bool has_served;     /* one of its workers has, ever */
+	enum order order;    /* the last that it was given */
 	unsigned n_failures; /* deaths before any of its workers served */
 	int last_status;     /* of the latest death, as waitpid(2) tells */
 	uint64_t born_ns;
@@ -50,7 +50,7 @@ struct slot {
 	struct backoff backoff;
 
 	enum slot_renewal renewal;
-	unsigned n_deaths; /* by its worker's own fault, since renewed */
+	unsigned n_deaths;   /* by its worker's own fault, since renewed */
 	unsigned n_unserved; /* the same, without having served in between */
 
 	/* gossip: for decisions that can be wrong, and for texts */
