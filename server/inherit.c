@@ -291,15 +291,39 @@ static bool is_same_address(const struct addr_socket *a,
 	}
 }
 
+/*
+ * Whether [::] was given where 0.0.0.0 is wanted, and gets IPv4 as well. That
+ * is what "*" comes to in a process that may not have IPv6 sockets of its own
+ * (RestrictAddressFamilies=).
+ */
+static bool is_wider(const struct inherited_socket *socket,
+		     const struct addr_socket *addr)
+{
+	int is_v6only = 1;
+	socklen_t len = sizeof(is_v6only);
+
+	if (socket->addr.transport != addr->transport ||
+	    socket->addr.u.any.sa_family != AF_INET6 ||
+	    addr->u.any.sa_family != AF_INET ||
+	    !addr_is_wildcard(&socket->addr) || !addr_is_wildcard(addr) ||
+	    addr_port(&socket->addr) != addr_port(addr))
+		return false;
+	(void)getsockopt(socket->fd, IPPROTO_IPV6, IPV6_V6ONLY, &is_v6only,
+			 &len); /* when it fails, it is not */
+	return !is_v6only;
+}
+
 int inherited_take_address(struct inherited *inherited,
 			   const struct addr_socket *addr)
 {
-	for (size_t i = 0; i < inherited->n; i++) {
-		struct inherited_socket *socket = &inherited->socket[i];
+	struct inherited_socket *socket = inherited->socket;
 
-		if (socket->fd >= 0 && is_same_address(&socket->addr, addr))
-			return take(socket);
-	}
+	for (size_t i = 0; i < inherited->n; i++)
+		if (socket[i].fd >= 0 && is_same_address(&socket[i].addr, addr))
+			return take(&socket[i]);
+	for (size_t i = 0; i < inherited->n; i++)
+		if (socket[i].fd >= 0 && is_wider(&socket[i], addr))
+			return take(&socket[i]);
 	return -1;
 }
 

@@ -48,7 +48,9 @@ void inherited_take_environment(struct inherited *inherited);
  * Takes one out: that of this inode; that of this very address (and transport),
  * or the first of this name and transport. Returns the descriptor, now the
  * caller's, or -1. The address of a socket that was found by name may differ
- * from the one configured: port 0, another interface.
+ * from the one configured: port 0, another interface. So may that of one that
+ * was found by address, in one way: [::] for both families fits 0.0.0.0, when
+ * nothing fits better.
  */
 int inherited_take_inode(struct inherited *inherited, uint64_t inode);
 int inherited_take_address(struct inherited *inherited,

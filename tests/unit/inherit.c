@@ -223,6 +223,46 @@ static void test_take_address(void)
 	(void)written();
 }
 
+/* A [::] socket; @port 0: any. */
+static int open_every(bool is_v6only, uint16_t *port)
+{
+	struct sockaddr_in6 addr = { .sin6_family = AF_INET6 };
+	int fd = socket(AF_INET6, SOCK_DGRAM, 0), value = is_v6only;
+
+	addr.sin6_port = htons(*port);
+	if (fd < 0 ||
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &value, sizeof(value)) ||
+	    bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return -1;
+	*port = ntohs(address_of(fd, TRANSPORT_UDP).u.in6.sin6_port);
+	return fd;
+}
+
+static void test_take_every(void)
+{
+	struct inherited inherited = { 0 };
+	struct addr_socket addr = { .transport = TRANSPORT_UDP };
+	uint16_t v6only_port = 0, both_port = 0;
+	int v6only = open_every(true, &v6only_port);
+	int both = open_every(false, &both_port);
+
+	if (v6only < 0 || both < 0)
+		return; /* a machine without IPv6 */
+	addr.u.in.sin_family = AF_INET;
+	CHECK_NUMBER(inherited_add(&inherited, v6only, ""), 0);
+	CHECK_NUMBER(inherited_add(&inherited, both, ""), 0);
+	addr_set_port(&addr, v6only_port);
+	CHECK_NUMBER(inherited_take_address(&inherited, &addr), -1);
+	addr_set_port(&addr, both_port);
+	addr.u.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	CHECK_NUMBER(inherited_take_address(&inherited, &addr), -1);
+	addr.u.in.sin_addr.s_addr = htonl(INADDR_ANY);
+	CHECK_NUMBER(inherited_take_address(&inherited, &addr), both);
+	inherited_close(&inherited);
+	(void)close(both);
+	(void)written();
+}
+
 /* Of the kernel's address and the resolver's a path has different lengths. */
 static void test_take_path(void)
 {
@@ -469,6 +509,7 @@ int main(void)
 	test_refused();
 	test_take_address();
 	test_take_path();
+	test_take_every();
 	test_take_name();
 	for (size_t i = 0; i < sizeof(in_children) / sizeof(*in_children); i++)
 		in_child(in_children[i]);
