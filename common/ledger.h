@@ -52,9 +52,11 @@
 #include "common/histogram.h"
 #include "common/metrics.h"
 
-#define LEDGER_MAGIC   "guichet" /* with its 0: 8 bytes */
+#define LEDGER_MAGIC "guichet" /* with its 0: 8 bytes */
+#ifndef LEDGER_VERSION
 #define LEDGER_VERSION 1
-#define LEDGER_SUFFIX  ".ledger"
+#endif
+#define LEDGER_SUFFIX ".ledger"
 
 #define LEDGER_NAME_BYTES    32
 #define LEDGER_ADDRESS_BYTES 128
@@ -150,6 +152,8 @@ struct ledger_header {
 #define LISTENER_RETIRED 1U
 /* unix: the socket's file is the server's to remove */
 #define LISTENER_OWN_FILE 2U
+/* another program bound it, and gave it to the server */
+#define LISTENER_GIVEN 4U
 
 /* One socket; an entry without an address is free. */
 struct ledger_listener {

@@ -14,6 +14,8 @@
 #include "server/accept.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -243,6 +245,19 @@ static void rest(struct worker *w, uint32_t listener, int err)
 		    strerror(err));
 }
 
+/*
+ * It may have come before the socket was ours, and then has not inherited what
+ * we set there: urgent data in the stream (see listener.c), and no delay.
+ */
+static void settle_given(int fd)
+{
+	const int on = 1;
+
+	/* a unix stream has neither */
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
 /* Takes one connection; returns whether there was one. */
 static bool accept_one(struct worker *w, uint32_t listener)
 {
@@ -256,6 +271,8 @@ static bool accept_one(struct worker *w, uint32_t listener)
 		     &peer_len, entrust_accept_flags(w, listener));
 	err = fd < 0 ? errno : 0;
 	CRASH_POINT(ACCEPTED);
+	if (!err && w->listeners[listener - 1].is_given)
+		settle_given(fd);
 	if (!err)
 		row = take(w, listener, fd, &peer, peer_len);
 	tally_accept_done(w);

@@ -19,4 +19,10 @@ struct master;
  */
 int adoption_meet(struct master *m);
 
+/*
+ * The same where the ledger is of another layout: takes their sockets, and
+ * their control sockets into m->strangers. Returns how many those are.
+ */
+unsigned adoption_dismiss(struct master *m);
+
 #endif

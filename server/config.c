@@ -858,6 +858,7 @@ unsigned config_read_running(struct config *config, int fd, FILE *errors)
 				   "no runtime-dir");
 	check_listeners(&r, !err && !r.text.is_cut);
 	keep_listeners(&r);
+	config->is_running = true;
 	return end_reading(&r, errors);
 }
 

@@ -65,6 +65,7 @@ struct config {
 	/* in the file's order, then those that are retired */
 	struct listen_config *listeners;
 	size_t n_listeners;
+	bool is_running; /* that of a server: config_read_running() */
 };
 
 /* What the command line says; it wins over the file. */

@@ -353,7 +353,7 @@ void inherited_close(struct inherited *inherited)
 
 		if (socket->fd < 0)
 			continue;
-		if (*socket->name) /* those of our own have none */
+		if (*socket->name && *socket->name != '@') /* ours, else */
 			log_warning("%s: inherited as %s, but no listener is "
 				    "configured for it: closed",
 				    addr_format(&socket->addr, text),

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,6 +16,7 @@
 #include "common/log.h"
 #include "common/runtime.h"
 #include "server/rendezvous.h"
+#include "server/store.h"
 
 #define CONFIG_SUFFIX ".config"
 
@@ -83,6 +85,35 @@ static int put_config(struct instance *instance)
 		log_error("%s: cannot keep the configuration in force: %s",
 			  instance->config->runtime_dir, strerror(-err));
 	return err;
+}
+
+int instance_read_config(const char *dir, const char *name,
+			 struct config *config)
+{
+	char path[512];
+	unsigned n;
+	int fd, err = runtime_path(dir, name, CONFIG_SUFFIX, path,
+				   sizeof(path));
+
+	if (err)
+		return err;
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = config_read_running(config, fd, stderr);
+	close(fd);
+	return n ? -EINVAL : 0;
+}
+
+bool instance_is_orphaned(const char *dir, const char *name)
+{
+	int fd = rendezvous_connect(dir, name);
+	bool is_dead = fd >= 0 && kill(rendezvous_peer(fd), 0) < 0 &&
+		       errno == ESRCH;
+
+	if (fd >= 0)
+		close(fd);
+	return is_dead;
 }
 
 /* ---- beginning ---- */
@@ -159,6 +190,14 @@ static int make_entries(struct instance *instance)
 	return 0;
 }
 
+/* Every listener has what it has; nobody will take what is left. */
+static void settle_sockets(struct instance *instance)
+{
+	store_update(&instance->inherited, instance->listeners,
+		     instance->n_listeners);
+	inherited_close(&instance->inherited);
+}
+
 int instance_begin(struct instance *instance, const char *path, int old_fd)
 {
 	struct listener *opened = NULL;
@@ -181,7 +220,7 @@ int instance_begin(struct instance *instance, const char *path, int old_fd)
 	for (size_t i = 0; i < n; i++)
 		give_entry(instance, (uint32_t)i + 1, &opened[i]);
 	free(opened);
-	inherited_close(&instance->inherited);
+	settle_sockets(instance);
 	err = open_rendezvous(instance);
 	return err ? err : put_config(instance);
 }
@@ -362,7 +401,7 @@ int instance_commit(struct instance *instance)
 		tune(listener);
 		segment_put_listener(&instance->segment, entry, listener);
 	}
-	inherited_close(&instance->inherited);
+	settle_sockets(instance);
 	return put_config(instance);
 }
 

@@ -24,6 +24,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "server/holder.h"
+#include "server/store.h"
 
 #define BUSY_WAIT_NS (2 * NS_PER_S)
 #define BUSY_STEP_NS (50 * NS_PER_MS)
@@ -226,6 +227,7 @@ static int make_socket(struct listener *listener)
 static int take_socket(struct listener *listener, int fd)
 {
 	listener->fd = fd;
+	listener->is_given = true;
 	switch (listener->addr.transport) {
 	case TRANSPORT_TCP:
 		return set_tcp_options(fd);
@@ -445,8 +447,17 @@ static bool open_one_named(struct opening *opening,
 	struct addr_socket addr;
 	int fd, err;
 
+	char stored[STORE_NAME_BYTES];
+	bool is_drawn = config->addr.transport != TRANSPORT_UNIX &&
+			!config->addr.port;
+
 	fd = inherited_take_name(opening->inherited, config->name,
 				 config->addr.transport, &addr);
+	/* a port that the kernel chose can only be had again by name */
+	if (fd < 0 && is_drawn)
+		fd = inherited_take_name(opening->inherited,
+					 store_name(config->name, stored),
+					 config->addr.transport, &addr);
 	if (fd < 0)
 		return false;
 	if (!make_room(opening, 1)) {
@@ -570,6 +581,7 @@ static void find_one(const struct listen_config *config,
 		.config = config,
 		.backlog = entry->backlog,
 		.inode = entry->inode,
+		.is_given = ledger_get(entry->flags) & LISTENER_GIVEN,
 		.addr.transport = config->addr.transport,
 	};
 	if (config->is_retired)

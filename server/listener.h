@@ -25,6 +25,9 @@ struct listener {
 	const struct listen_config *config;
 	unsigned backlog; /* 0: datagrams do not queue to be accepted */
 	uint64_t inode;   /* of the socket, as /proc/net shows it */
+	/* another one opened it: who connected before we had it lacks what we
+	   set on it (see accept.c) */
+	bool is_given;
 	/* unix: the socket's file, to remove that one and no other */
 	dev_t file_dev;
 	ino_t file_ino; /* 0: there is none */

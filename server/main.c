@@ -14,6 +14,7 @@
 #include "server/bag.h"
 #include "server/config.h"
 #include "server/fds.h"
+#include "server/instance.h"
 #include "server/keeper.h"
 #include "server/master.h"
 #include "server/service_table.h"
@@ -187,6 +188,25 @@ static enum exit_code run(const struct command *command, struct config *config,
 	return master_run(config, &command->config, argv);
 }
 
+/*
+ * A wrong configuration takes no service down: where keepers wait for a new
+ * master, there is still the one with which they serve.
+ */
+static bool is_needed_anyway(const struct command *command,
+			     struct config *config)
+{
+	char dir[sizeof(config->runtime_dir)], name[sizeof(config->name)];
+
+	if (command->order || command->is_test || command->is_dump ||
+	    !instance_is_orphaned(config->runtime_dir, config->name))
+		return false;
+	memcpy(dir, config->runtime_dir, sizeof(dir));
+	memcpy(name, config->name, sizeof(name));
+	config_free(config);
+	log_warning("serving on with the configuration in force");
+	return instance_read_config(dir, name, config) == 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct command command = { 0 };
@@ -207,7 +227,8 @@ int main(int argc, char **argv)
 	command.config.is_instance_only = command.order;
 	if (kind == BAG_MASTER)
 		code = master_go_on(&command.config, argv, &bag);
-	else if (!config_read(&config, &command.config, stderr))
+	else if (!config_read(&config, &command.config, stderr) ||
+		 is_needed_anyway(&command, &config))
 		code = run(&command, &config, argv);
 	config_free(&config);
 	free(command.config.listen);

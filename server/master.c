@@ -82,6 +82,9 @@ static void say_ready(struct master *m)
 	m->phase = PHASE_SERVING;
 	segment_set_state(&m->instance.segment, LEDGER_SERVING);
 	say_listening(m);
+	if (m->is_anew)
+		renewal_finish(m, EXIT_DONE);
+	m->is_anew = false;
 	log_info("ready: instance %s, %u workers", m->config.name,
 		 crew_count(m, crew_is_serving));
 	(void)notify_send("READY=1\nMAINPID=%d", (int)getpid());
@@ -461,28 +464,12 @@ static enum exit_code end(struct master *m)
 
 /* ---- taking over ---- */
 
-static int read_running(const struct master *m, struct config *config)
-{
-	char path[512];
-	unsigned n;
-	int fd, err = runtime_path(m->config.runtime_dir, m->config.name,
-				   ".config", path, sizeof(path));
-
-	if (err)
-		return err;
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = config_read_running(config, fd, stderr);
-	close(fd);
-	return n ? -EINVAL : 0;
-}
-
 /* The configuration that we were given cannot follow on the one in force. */
 static int stay_with_former(struct master *m)
 {
 	struct config former = { 0 };
-	int err = read_running(m, &former);
+	int err = instance_read_config(m->config.runtime_dir, m->config.name,
+				       &former);
 
 	if (err)
 		return err;
@@ -495,8 +482,12 @@ static int stay_with_former(struct master *m)
 static int go_on_after_former(struct master *m)
 {
 	struct config former = { 0 };
-	int err = read_running(m, &former);
+	int err;
 
+	if (m->config.is_running)
+		return instance_go_on(&m->instance, NULL);
+	err = instance_read_config(m->config.runtime_dir, m->config.name,
+				   &former);
 	if (err)
 		log_warning("the configuration that was in force cannot be "
 			    "read: %s",
@@ -507,6 +498,26 @@ static int go_on_after_former(struct master *m)
 }
 
 /*
+ * A ledger of another layout: its keepers cannot go on with us. They let their
+ * connections end, while ours serve who comes.
+ */
+static void dismiss(struct master *m, unsigned n)
+{
+	uint64_t after_ns = m->config.drain_timeout_ns;
+	char text[UNITS_TEXT_BYTES];
+
+	if (!n)
+		return;
+	log_warning("the ledger has another layout: workers that there are "
+		    "cannot go on; their connections have %s to end",
+		    units_format_duration(after_ns, text));
+	m->n_strangers = n;
+	for (unsigned i = 0; i < n; i++)
+		control_say(m->strangers[i], CONTROL_ORDER, ORDER_DRAIN,
+			    clock_mono_ns() + after_ns);
+}
+
+/*
  * The keepers of a master that died go on under this one. Returns how many
  * there are, 0 when nobody is there, or -errno.
  */
@@ -514,8 +525,10 @@ static int take_over(struct master *m, const char *path, int old_fd)
 {
 	int n, err = segment_attach(&m->instance.segment, old_fd, -1, path);
 
-	if (err)
-		return 0; /* a ledger that nobody can be using */
+	if (err) {
+		dismiss(m, adoption_dismiss(m));
+		return 0;
+	}
 	m->n_slots = m->instance.segment.shape.n_slots;
 	n = adoption_meet(m);
 	if (n > 0) {
@@ -537,6 +550,13 @@ static void begin_adopted(struct master *m, int n)
 	m->renewal.begun_ns = clock_mono_ns();
 	say_ready(m);
 	renewal_begin(m, false);
+}
+
+static void begin_crew(struct master *m)
+{
+	m->phase = PHASE_STARTING;
+	m->n_slots = m->instance.segment.shape.n_slots;
+	(void)crew_keep(m, config_n_workers(&m->config));
 }
 
 static int begin(struct master *m)
@@ -563,8 +583,7 @@ static int begin(struct master *m)
 		begin_adopted(m, n);
 		return 0;
 	}
-	m->n_slots = m->instance.segment.shape.n_slots;
-	(void)crew_keep(m, config_n_workers(&m->config));
+	begin_crew(m);
 	return 0;
 }
 
@@ -617,15 +636,37 @@ static int read_config(struct master *m)
 	return n ? -EINVAL : 0;
 }
 
+/* We are of another layout than the program that we were. */
+static int begin_anew(struct master *m)
+{
+	char path[sizeof(m->instance.segment.path)];
+	int fd = m->instance.segment.fd; /* has the lock; stays open */
+	unsigned n = 0;
+
+	(void)snprintf(path, sizeof(path), "%s", m->instance.segment.path);
+	for (unsigned s = 0; s < m->n_slots; s++) {
+		if (m->slots[s].control_fd >= 0)
+			m->strangers[n++] = m->slots[s].control_fd;
+		slot_init(&m->slots[s], s);
+	}
+	dismiss(m, n);
+	return instance_begin(&m->instance, path, fd);
+}
+
 static int go_on(struct master *m)
 {
 	struct config former = { 0 };
-	int err = segment_attach(&m->instance.segment, m->instance.segment.fd,
-				 m->instance.segment.view_fd,
-				 m->instance.segment.path);
+	int err = read_config(m);
 
-	if (!err)
-		err = read_config(m);
+	if (err)
+		return err;
+	err = segment_attach(&m->instance.segment, m->instance.segment.fd,
+			     m->instance.segment.view_fd,
+			     m->instance.segment.path);
+	if (err == -EPROTO) {
+		m->is_anew = true;
+		return begin_anew(m);
+	}
 	if (!err && config_read_running(&former, m->instance.config_fd, stderr))
 		err = -EINVAL;
 	if (!err)
@@ -670,7 +711,9 @@ enum exit_code master_go_on(const struct config_command *command, char **argv,
 		die(EXIT_FAILED, "cannot wait for signals: %s",
 		    strerror(errno));
 	introduce(&m);
-	if (m.renewal.kind == RENEWAL_BACK && !m.renewal.has_touched)
+	if (m.is_anew)
+		begin_crew(&m);
+	else if (m.renewal.kind == RENEWAL_BACK && !m.renewal.has_touched)
 		renewal_finish(&m, m.renewal.code);
 	else
 		renewal_begin(&m, m.renewal.kind != RENEWAL_BACK);

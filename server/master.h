@@ -40,6 +40,7 @@ struct master {
 	/* of a ledger of another layout: they only drain */
 	int strangers[LEDGER_MAX_SLOTS]; /* control sockets */
 	unsigned n_strangers;
+	bool is_anew; /* began on a ledger of its own, in an upgrade */
 
 	struct operators operators;
 	struct renewal renewal;

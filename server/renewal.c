@@ -463,6 +463,19 @@ static void watch_slot(struct master *m, struct slot *slot, uint64_t now_ns)
 		give_slot_up(m, slot, "did not come to serve");
 }
 
+void renewal_on_death(struct master *m, const struct slot *slot, int status)
+{
+	const struct renewal *r = &m->renewal;
+	bool is_outside = status != -1 && WIFSIGNALED(status) &&
+			  WTERMSIG(status) == SIGKILL;
+
+	if (r->step != RENEWAL_SLOTS || r->is_proven || is_outside ||
+	    slot->renewal != RENEWAL_PLANNED)
+		return;
+	log_error("keeper %u: died of its renewal", slot->number);
+	go_back(m, EXIT_FAILED);
+}
+
 /* The first slot whose worker does not serve can prove nothing. */
 static bool is_better(const struct slot *slot, const struct slot *than)
 {

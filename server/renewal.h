@@ -83,10 +83,11 @@ void renewal_request(struct master *m, enum operator_request request);
 void renewal_begin(struct master *m, bool with_rehearsal);
 void renewal_finish(struct master *m, enum exit_code code);
 
-/* What happens: the trial speaks, a child ends (false: another's), a slot has
-   said something; and what time brings, and when. */
+/* What happens: the trial speaks, a child ends (false: another's), a keeper
+   dies, a slot has said something; and what time brings, and when. */
 void renewal_read(struct master *m);
 bool renewal_on_child(struct master *m, pid_t pid, int status);
+void renewal_on_death(struct master *m, const struct slot *slot, int status);
 void renewal_on_report(struct master *m, struct slot *slot,
 		       enum control_kind kind);
 void renewal_look(struct master *m, uint64_t now_ns);

@@ -184,7 +184,8 @@ void segment_put_listener(struct segment *segment, uint32_t entry,
 	to->port = addr_port(&from->addr);
 	to->backlog = from->backlog;
 	to->inode = from->inode;
-	ledger_set(to->flags, from->file_ino ? LISTENER_OWN_FILE : 0);
+	ledger_set(to->flags, (from->file_ino ? LISTENER_OWN_FILE : 0) |
+				      (from->is_given ? LISTENER_GIVEN : 0));
 	fill_own(&segment->own[entry * LEDGER_OWN_COUNTERS],
 		 from->config->service);
 }

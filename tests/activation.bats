@@ -55,7 +55,6 @@ address_of() {
 }
 
 @test "a given socket is the listener's of its address, whatever its name" {
-	skip "the master does not take given sockets yet"
 	given other=tcp:127.0.0.1:0 udp:127.0.0.1:0 <<-EOF
 		[listen GIVEN1]
 		service = echo
@@ -72,7 +71,6 @@ address_of() {
 }
 
 @test "a given socket is the listener's of its name, whatever its address" {
-	skip "the master does not take given sockets yet"
 	given a=tcp:127.0.0.1:0 b=tcp:127.0.0.2:0 a=udp:127.0.0.3:0 <<-EOF
 		# GIVEN1
 		# GIVEN2
@@ -96,7 +94,6 @@ address_of() {
 }
 
 @test "a given socket that nobody wants is closed, with a warning" {
-	skip "the master does not take given sockets yet"
 	given spare=tcp:127.0.0.1:0 udp:127.0.0.1:0 <<-EOF
 		# GIVEN1
 		# GIVEN2
@@ -118,7 +115,6 @@ address_of() {
 }
 
 @test "a given unix socket is served, and its file stays when the server stops" {
-	skip "the master does not take given sockets yet"
 	given "unix:$DIR/given.socket" <<-EOF
 		[listen unix:$DIR/given.socket]
 		service = echo
@@ -132,7 +128,6 @@ address_of() {
 }
 
 @test "who came before the server did is served, urgent data and all" {
-	skip "the master does not take given sockets yet"
 	local bench
 
 	given tcp:127.0.0.1:0 <<-EOF
@@ -172,7 +167,6 @@ queue_has() {
 }
 
 @test "sockets that are meant for another process are not touched" {
-	skip "the master does not take given sockets yet"
 	given "tcp:127.0.0.1:0" <<-EOF
 		[listen tcp:127.0.0.1:0]
 		service = echo
@@ -186,7 +180,6 @@ queue_has() {
 }
 
 @test "given sockets that are none are said once, and the server serves" {
-	skip "the master does not take given sockets yet"
 	given "tcp:127.0.0.1:0" <<-EOF
 		[listen GIVEN1]
 		service = echo
@@ -201,7 +194,6 @@ queue_has() {
 }
 
 @test "a worker, a program and a keeper inherit no LISTEN_ variable" {
-	skip "the master does not take given sockets yet"
 	local pid
 
 	given "tcp:127.0.0.1:0" <<-EOF

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * store.h - listening sockets that the service manager keeps for us
+ *
+ * While a service restarts, its sockets stay open with the manager
+ * (FileDescriptorStoreMax= of systemd.service(5)): who connects meanwhile
+ * waits in the queue, and is served by the next one.
+ */
+#ifndef GUICHET_STORE_H
+#define GUICHET_STORE_H
+
+#include <stddef.h>
+
+#include "server/inherit.h"
+#include "server/listener.h"
+
+#define STORE_NAME_BYTES (LEDGER_NAME_BYTES + 1)
+
+/*
+ * What such a socket is called: the listener's name behind a "@", which no
+ * name in a configuration has. So one that comes back is never taken for one
+ * that a .socket unit gives by that name. Returns @out (STORE_NAME_BYTES).
+ */
+const char *store_name(const char *listener, char *out);
+
+/*
+ * The manager is to have the sockets of @listeners and no others: those of
+ * @left, which came back and nobody took, and those of listeners that have
+ * none any more, it lets go.
+ */
+void store_update(const struct inherited *left,
+		  const struct listener *listeners, size_t n);
+
+#endif
