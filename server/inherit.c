@@ -203,7 +203,9 @@ static void add_each(struct inherited *inherited, int n, char *names)
 
 	for (int fd = FIRST_FD; fd < FIRST_FD + n; fd++) {
 		const char *name = take_word(&names);
-		int err = inherited_add(inherited, fd, name);
+		/* as sd_listen_fds_with_names(3) calls one without a name */
+		int err =
+			inherited_add(inherited, fd, *name ? name : "unknown");
 
 		if (err == -EBADF)
 			n_missing++;

@@ -126,6 +126,8 @@ int instance_open(struct instance *instance, struct config *config)
 		.rendezvous_fd = -1,
 		.config_fd = -1,
 	};
+	/* before we open any: a number that is given, and not open, is none */
+	inherited_take_environment(&instance->inherited);
 	instance->program_fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	return instance->program_fd < 0 ? -errno : 0;
 }

@@ -31,7 +31,8 @@ struct instance {
 	int program_fd; /* the binary that we are */
 };
 
-/* Nothing yet, but for the binary. Returns 0 or -errno. */
+/* Nothing yet, but for the binary, and sockets that a service manager gives.
+   Returns 0 or -errno. */
 int instance_open(struct instance *instance, struct config *config);
 
 /*

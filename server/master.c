@@ -59,7 +59,7 @@ static void tell_status(const struct master *m)
 
 static void tell_end(const struct master *m)
 {
-	(void)notify_send("STATUS=%s: %llu connections left",
+	(void)notify_send("STATUS=%s: connections left: %llu",
 			  m->phase == PHASE_DRAINING ? "draining" : "stopping",
 			  (unsigned long long)crew_n_open(m));
 }
@@ -568,7 +568,6 @@ static int begin(struct master *m)
 	if (old_fd < 0 && old_fd != -ENOENT)
 		return old_fd;
 	notify_open();
-	inherited_take_environment(&m->instance.inherited);
 	if (old_fd >= 0)
 		n = take_over(m, path, old_fd);
 	err = n < 0 ? n : 0;

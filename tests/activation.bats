@@ -105,7 +105,7 @@ address_of() {
 	mapfile -t given < <(sed -n 's/^# //p' "$DIR/guichetd.conf")
 	is "warnings" 2 "$(log_lines 'no listener is configured for it: closed')"
 	logged "${given[0]}: inherited as spare, "
-	logged "${given[1]}: inherited, "
+	logged "${given[1]}: inherited as unknown, "
 	echoes "tcp:127.0.0.1:$(server_port echo)"
 	# closed: nobody listens there any more
 	run "$TOOLS/plainbind" "${given[0]}"

@@ -261,7 +261,7 @@ in_drain() {
 	guichet talk tcp:127.0.0.1:7 < <(sleep 60) &
 	wait_until 5 in_has_open 1
 	systemctl stop --no-block guichet
-	wait_until 5 in_says_status draining
+	wait_until 5 in_says_status "draining: connections left: 1"
 	is "the unit" deactivating "$(in_show ActiveState)"
 	not in_echo tcp:127.0.0.1:7
 	kill "$!"

@@ -403,8 +403,8 @@ static void test_without_names(void)
 	tell(NULL, "2", NULL);
 	given(&inherited);
 	CHECK_NUMBER(inherited.n, 2);
-	CHECK_TEXT(inherited.socket[0].name, "");
-	CHECK_TEXT(inherited.socket[1].name, "");
+	CHECK_TEXT(inherited.socket[0].name, "unknown");
+	CHECK_TEXT(inherited.socket[1].name, "unknown");
 	CHECK_TEXT(written(), "");
 	inherited_close(&inherited);
 }
@@ -419,9 +419,9 @@ static void test_some_names(void)
 	tell(NULL, "3", ":b");
 	given(&inherited);
 	CHECK_NUMBER(inherited.n, 3);
-	CHECK_TEXT(inherited.socket[0].name, "");
+	CHECK_TEXT(inherited.socket[0].name, "unknown");
 	CHECK_TEXT(inherited.socket[1].name, "b");
-	CHECK_TEXT(inherited.socket[2].name, "");
+	CHECK_TEXT(inherited.socket[2].name, "unknown");
 	CHECK_TEXT(written(), "");
 	inherited_close(&inherited);
 }
