@@ -167,7 +167,9 @@ struct ledger_listener {
 	uint32_t backlog;
 	_Atomic uint32_t flags; /* LISTENER_RETIRED, ... */
 	uint64_t inode; /* of the socket, as ss(8) and /proc/net show it */
-	uint64_t reserved[5];
+	uint32_t state_bytes; /* of a connection, for its service */
+	uint32_t pad2;
+	uint64_t reserved[4];
 };
 
 /* A counter of a service's own; "": the listener has no such one. */

@@ -228,6 +228,15 @@ void log_write(enum log_level level, const char *fmt, ...)
 	va_end(args);
 }
 
+void log_lines(enum log_level level, char *text)
+{
+	char *rest = NULL;
+
+	for (char *line = strtok_r(text, "\n", &rest); line;
+	     line = strtok_r(NULL, "\n", &rest))
+		log_write(level, "%s", line);
+}
+
 void die(enum exit_code code, const char *fmt, ...)
 {
 	va_list args;

@@ -328,16 +328,62 @@ static void give_back(struct instance *instance)
 	instance->n_listeners = 0;
 }
 
+/* Those that were retired before, and whose last connection has ended. */
+static void forget_ended(const struct instance *instance, struct config *former)
+{
+	for (size_t i = 0; i < former->n_listeners; i++) {
+		struct listen_config *listen = &former->listeners[i];
+		bool has_open = false;
+
+		for (unsigned e = 0; e < listen->n_entries; e++)
+			has_open |= segment_has_open(&instance->segment,
+						     listen->entry[e]);
+		if (listen->is_retired && !has_open)
+			listen->n_entries = 0;
+	}
+}
+
+/* A module may have become another one, under the same name. */
+static bool are_services_fit(const struct instance *instance)
+{
+	for (size_t i = 0; i < instance->config->n_listeners; i++) {
+		const struct listen_config *listen =
+			&instance->config->listeners[i];
+
+		for (unsigned e = 0; e < listen->n_entries; e++) {
+			if (segment_is_fit(&instance->segment, listen->entry[e],
+					   listen->service))
+				continue;
+			log_error("%s: the state or the counters of service %s "
+				  "are others now; that takes a restart",
+				  listen->name, listen->service->name);
+			return false;
+		}
+	}
+	return true;
+}
+
+static int succeed(struct instance *instance, struct config *former)
+{
+	int err;
+
+	if (!is_possible(instance, former))
+		return -EINVAL;
+	forget_ended(instance, former);
+	err = config_succeed(instance->config, former);
+	if (!err && !are_services_fit(instance))
+		err = -EINVAL;
+	return err;
+}
+
 int instance_go_on(struct instance *instance, struct config *former)
 {
 	int err = make_entries(instance);
 
 	if (!err)
 		err = find_user(instance);
-	if (!err && former && !is_possible(instance, former))
-		err = -EINVAL;
 	if (!err && former)
-		err = config_succeed(instance->config, former);
+		err = succeed(instance, former);
 	if (err) {
 		give_back(instance);
 		return err;

@@ -605,16 +605,6 @@ enum exit_code master_run(struct config *config,
 
 /* ---- as the program that a master has become ---- */
 
-/* Each line that the parser prints, to the log. */
-static void log_lines(char *text)
-{
-	char *rest = NULL;
-
-	for (char *line = strtok_r(text, "\n", &rest); line;
-	     line = strtok_r(NULL, "\n", &rest))
-		log_error("%s", line);
-}
-
 static int read_config(struct master *m)
 {
 	char *text = NULL;
@@ -630,7 +620,7 @@ static int read_config(struct master *m)
 	else
 		n = config_read(&m->config, m->command, errors);
 	(void)fclose(errors);
-	log_lines(text);
+	log_lines(LOG_LEVEL_ERROR, text);
 	free(text);
 	return n ? -EINVAL : 0;
 }

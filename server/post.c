@@ -70,12 +70,24 @@ void post_unpack(struct posting *p, struct bag *bag)
 
 /* ---- its configuration and memory ---- */
 
+/*
+ * What can be missed goes on without it: a keeper must not end for want of a
+ * file that was there when its master read it. A rehearsal is for finding out.
+ */
 static void read_config(struct posting *p)
 {
+	char *told = NULL;
+	size_t bytes = 0;
+	FILE *errors = open_memstream(&told, &bytes);
 	unsigned n;
 
-	n = config_read_running(&p->config, p->fds.config, stderr);
-	if (n)
+	if (!errors)
+		fail(p, "no memory", -ENOMEM);
+	n = config_read_running(&p->config, p->fds.config, errors);
+	(void)fclose(errors);
+	log_lines(LOG_LEVEL_ERROR, told);
+	free(told);
+	if (n || (bytes && p->memory.is_rehearsal))
 		fail(p, "cannot read the configuration in force", -EINVAL);
 	log_set_level(p->config.log_level);
 	close(p->fds.config);

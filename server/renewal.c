@@ -52,6 +52,12 @@ void renewal_init(struct renewal *renewal)
 	};
 }
 
+void renewal_come_over(struct renewal *renewal)
+{
+	renewal->trial_fd = renewal->program_fd = renewal->control_fd = -1;
+	renewal->pid = 0;
+}
+
 static void close_fd(int *fd)
 {
 	if (*fd >= 0)

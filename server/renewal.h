@@ -73,6 +73,9 @@ struct renewal {
 
 void renewal_init(struct renewal *renewal);
 
+/* It has come to another program, with what to go back to and nothing else. */
+void renewal_come_over(struct renewal *renewal);
+
 /* Begins one, or notes that one is to follow. */
 void renewal_request(struct master *m, enum operator_request request);
 

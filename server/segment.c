@@ -184,6 +184,7 @@ void segment_put_listener(struct segment *segment, uint32_t entry,
 	to->port = addr_port(&from->addr);
 	to->backlog = from->backlog;
 	to->inode = from->inode;
+	to->state_bytes = (uint32_t)from->config->service->state_bytes;
 	ledger_set(to->flags, (from->file_ino ? LISTENER_OWN_FILE : 0) |
 				      (from->is_given ? LISTENER_GIVEN : 0));
 	fill_own(&segment->own[entry * LEDGER_OWN_COUNTERS],
@@ -208,6 +209,48 @@ static bool is_same_listener(const struct ledger_listener *entry,
 	return !strcmp(entry->address, address) &&
 	       !strcmp(entry->name, listener->config->name) &&
 	       !strcmp(entry->service, listener->config->service->name);
+}
+
+bool segment_is_fit(const struct segment *segment, uint32_t entry,
+		    const struct service *service)
+{
+	const struct ledger_listener *known = &segment->listeners[entry];
+	const struct ledger_own *own =
+		&segment->own[entry * LEDGER_OWN_COUNTERS];
+	struct ledger_own ours[LEDGER_OWN_COUNTERS] = { 0 };
+
+	if (known->state_bytes != service->state_bytes)
+		return false;
+	fill_own(ours, service);
+	/* more of them is fine: those were zero */
+	for (size_t i = 0; i < LEDGER_OWN_COUNTERS && own[i].name[0]; i++)
+		if (strcmp(own[i].name, ours[i].name) != 0)
+			return false;
+	return true;
+}
+
+static uint64_t read_count(const struct segment *segment, unsigned slot,
+			   uint32_t entry, unsigned counter)
+{
+	const struct ledger_header *shape = &segment->shape;
+	uint64_t at = shape->parts_offset + slot * shape->part_bytes +
+		      shape->totals_offset +
+		      (uint64_t)entry * shape->totals_bytes +
+		      counter * sizeof(uint64_t);
+	uint64_t value = 0;
+
+	(void)!pread(segment->view_fd, &value, sizeof(value), (off_t)at);
+	return value;
+}
+
+bool segment_has_open(const struct segment *segment, uint32_t entry)
+{
+	for (unsigned s = 0; s < segment->shape.n_slots; s++)
+		if (ledger_get(segment->slots[s].is_used) &&
+		    read_count(segment, s, entry, COUNTER_ACCEPTED) !=
+			    read_count(segment, s, entry, COUNTER_CLOSED))
+			return true;
+	return false;
 }
 
 uint32_t segment_find_entry(const struct segment *segment,

@@ -71,6 +71,20 @@ uint32_t segment_find_entry(const struct segment *segment,
 			    const struct listener *listener,
 			    const bool *is_taken);
 
+/*
+ * Whether connections of @entry can go on with @service as it is now: their
+ * states have its size, and its own counters the names, that they had.
+ */
+bool segment_is_fit(const struct segment *segment, uint32_t entry,
+		    const struct service *service);
+
+/*
+ * Whether a worker says that it has connections of @entry. It is only asked
+ * about a retired one, to forget it when it has none: who lies about that
+ * gives up its own.
+ */
+bool segment_has_open(const struct segment *segment, uint32_t entry);
+
 /* Writes the entry, or only whether it is retired. */
 void segment_put_listener(struct segment *segment, uint32_t entry,
 			  const struct listener *listener);

@@ -96,6 +96,7 @@ static void unpack_memory(struct master *m, struct bag *bag)
 
 	bag_get(bag, &memory, sizeof(memory));
 	m->renewal = memory.renewal;
+	renewal_come_over(&m->renewal);
 	m->scaling = memory.scaling;
 	m->n_slots = memory.n_slots;
 	m->n_wanted = memory.n_wanted;
