@@ -573,6 +573,7 @@ static int part_take(const struct ledger_file *file, unsigned wants,
 	if (!ledger_get(snapshot->slots[s].is_used))
 		return 0;
 	err = read_part(file, &part->head, sizeof(part->head), offset, why);
+	part->head.program[sizeof(part->head.program) - 1] = '\0';
 	if (!err)
 		err = read_part(file, part->totals,
 				header->n_listeners * sizeof(*part->totals),
@@ -728,6 +729,20 @@ void snapshot_free(struct snapshot *snapshot)
 	memset(snapshot, 0, sizeof(*snapshot));
 }
 
+bool snapshot_is_listener(const struct snapshot *snapshot, size_t listener)
+{
+	return listener != LEDGER_FORMER &&
+	       listener < snapshot->header.n_listeners &&
+	       snapshot->listeners[listener].address[0];
+}
+
+bool snapshot_is_listening(const struct snapshot *snapshot, size_t listener)
+{
+	return snapshot_is_listener(snapshot, listener) &&
+	       !(ledger_get(snapshot->listeners[listener].flags) &
+		 LISTENER_RETIRED);
+}
+
 uint64_t snapshot_counter(const struct snapshot *snapshot, size_t listener,
 			  enum counter counter)
 {
@@ -738,6 +753,17 @@ uint64_t snapshot_counter(const struct snapshot *snapshot, size_t listener,
 		sum += ledger_get(
 			snapshot->parts[s].totals[listener].counter[counter]);
 	return sum;
+}
+
+uint64_t snapshot_n_open(const struct snapshot *snapshot, size_t listener)
+{
+	const uint64_t n_accepted =
+		snapshot_counter(snapshot, listener, COUNTER_ACCEPTED);
+	const uint64_t n_closed =
+		snapshot_counter(snapshot, listener, COUNTER_CLOSED);
+
+	/* The two are not read at the same moment. */
+	return n_accepted > n_closed ? n_accepted - n_closed : 0;
 }
 
 uint64_t snapshot_own(const struct snapshot *snapshot, size_t listener,

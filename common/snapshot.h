@@ -31,7 +31,7 @@ struct ledger_file {
 #define SNAPSHOT_CLOSED 4U
 
 struct snapshot_part {
-	struct ledger_head head;
+	struct ledger_head head;      /* its text ended */
 	struct ledger_totals *totals; /* n_listeners */
 	uint64_t *turns;              /* HISTOGRAM_BUCKETS */
 	struct ledger_row *rows;      /* n_rows: the open ones only */
@@ -71,9 +71,16 @@ int snapshot_take(const struct ledger_file *file, unsigned wants,
 		  struct snapshot *snapshot, const char **why);
 void snapshot_free(struct snapshot *snapshot);
 
+/* Whether there is a listener: FORMER is none, and entries may be unused. */
+bool snapshot_is_listener(const struct snapshot *snapshot, size_t listener);
+/* The same, and it is not retired: it has a socket. */
+bool snapshot_is_listening(const struct snapshot *snapshot, size_t listener);
+
 /* Sums over all slots: of listener @listener, of counter @counter. */
 uint64_t snapshot_counter(const struct snapshot *snapshot, size_t listener,
 			  enum counter counter);
+/* Its connections that are open. */
+uint64_t snapshot_n_open(const struct snapshot *snapshot, size_t listener);
 /* The same of counter @i of its service's own, and what it is called. */
 uint64_t snapshot_own(const struct snapshot *snapshot, size_t listener,
 		      size_t i);

@@ -5,7 +5,8 @@
  * Asked over sock_diag(7), as ss(8) does. A listening socket is found by its
  * inode, which the ledger tells; a TCP listener without one is matched by
  * address. In another network namespace neither is found, and the values
- * stay absent. Sockets in TIME_WAIT belong to no process any more: they are
+ * stay absent, as they do of retired listeners, whose socket (by its inode)
+ * may be another listener's now. Sockets in TIME_WAIT belong to no process any more: they are
  * counted for the listener whose address they have, the most exact one.
  */
 #include "client/stat/kernel.h"
@@ -101,7 +102,8 @@ static void found_inet(const struct question *question,
 	if (message->nlmsg_len < NLMSG_LENGTH(sizeof(*diag)))
 		return;
 	for (l = LEDGER_FORMER + 1; l < snapshot->header.n_listeners; l++) {
-		if (!listener_is_inet(&snapshot->listeners[l], diag))
+		if (!snapshot_is_listening(snapshot, l) ||
+		    !listener_is_inet(&snapshot->listeners[l], diag))
 			continue;
 		socket = &question->sockets[l];
 		socket->has_queue = true;
@@ -133,7 +135,8 @@ static void found_unix(const struct question *question,
 		return;
 	memcpy(&length, value, sizeof(length));
 	for (l = LEDGER_FORMER + 1; l < snapshot->header.n_listeners; l++) {
-		if (snapshot->listeners[l].transport != TRANSPORT_UNIX ||
+		if (!snapshot_is_listening(snapshot, l) ||
+		    snapshot->listeners[l].transport != TRANSPORT_UNIX ||
 		    snapshot->listeners[l].inode != diag->udiag_ino)
 			continue;
 		question->sockets[l].has_queue = true;
@@ -302,7 +305,8 @@ static bool has_transport(const struct snapshot *snapshot,
 	size_t l;
 
 	for (l = LEDGER_FORMER + 1; l < snapshot->header.n_listeners; l++) {
-		if (snapshot->listeners[l].transport == transport)
+		if (snapshot_is_listening(snapshot, l) &&
+		    snapshot->listeners[l].transport == transport)
 			return true;
 	}
 	return false;
@@ -352,8 +356,8 @@ void kernel_ask(const struct snapshot *snapshot, unsigned wants,
 	int fd;
 
 	memset(sockets, 0, snapshot->header.n_listeners * sizeof(*sockets));
-	if (!wants || !snapshot->alive_pid)
-		return; /* whoever listens there now is another server */
+	if (!wants)
+		return;
 	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	if (fd < 0)
 		return;

@@ -32,6 +32,7 @@ struct kernel_socket {
 /*
  * Asks what @wants names of every listener in @snapshot, into @sockets, which
  * has room for each of them. Where the kernel does not tell, has_* is false.
+ * Not of a dead server: whoever listens there now is another one.
  */
 void kernel_ask(const struct snapshot *snapshot, unsigned wants,
 		struct kernel_socket *sockets);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * listeners.c - the view of the listeners: a row for each socket
+ *
+ * One that was removed from the configuration is shown for as long as it has
+ * connections.
  */
 #include "client/stat/render.h"
 #include "client/stat/view.h"
@@ -38,13 +41,7 @@ static void get_service(const struct cursor *at, struct cell *cell)
 
 static void get_open(const struct cursor *at, struct cell *cell)
 {
-	const size_t l = index_of(at);
-	const uint64_t n_accepted =
-		snapshot_counter(at->readout->snapshot, l, COUNTER_ACCEPTED);
-	const uint64_t n_closed =
-		snapshot_counter(at->readout->snapshot, l, COUNTER_CLOSED);
-
-	cell_set(cell, n_accepted > n_closed ? n_accepted - n_closed : 0);
+	cell_set(cell, snapshot_n_open(at->readout->snapshot, index_of(at)));
 }
 
 static void get_accepted(const struct cursor *at, struct cell *cell)
@@ -71,6 +68,14 @@ static void get_time_wait(const struct cursor *at, struct cell *cell)
 		cell_set(cell, socket_of(at)->n_time_wait);
 }
 
+static void get_state(const struct cursor *at, struct cell *cell)
+{
+	cell_set_text(cell, snapshot_is_listening(at->readout->snapshot,
+						  index_of(at)) ?
+				    "listening" :
+				    "retired");
+}
+
 static const struct column columns[] = {
 	{ "name", COLUMN_TEXT, get_name, 0 },
 	{ "address", COLUMN_TEXT, get_address, 0 },
@@ -80,7 +85,15 @@ static const struct column columns[] = {
 	{ "queue", COLUMN_COUNT, get_queue, 0 },
 	{ "queue_limit", COLUMN_COUNT, get_queue_limit, 0 },
 	{ "time_wait", COLUMN_COUNT, get_time_wait, 0 },
+	{ "state", COLUMN_TEXT, get_state, 0 },
 };
+
+static bool is_shown(const struct snapshot *snapshot, size_t l)
+{
+	return snapshot_is_listening(snapshot, l) ||
+	       (snapshot_is_listener(snapshot, l) &&
+		snapshot_n_open(snapshot, l));
+}
 
 static int listeners_collect(const struct readout *readout,
 			     struct view_rows *rows)
@@ -89,9 +102,10 @@ static int listeners_collect(const struct readout *readout,
 	const int err = view_rows_allocate(rows, snapshot->header.n_listeners);
 	size_t l;
 
-	for (l = LEDGER_FORMER + 1; !err && l < snapshot->header.n_listeners;
-	     l++)
-		view_rows_add(rows, &snapshot->listeners[l], 0);
+	for (l = 0; !err && l < snapshot->header.n_listeners; l++) {
+		if (is_shown(snapshot, l))
+			view_rows_add(rows, &snapshot->listeners[l], 0);
+	}
 	return err;
 }
 

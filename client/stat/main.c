@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client/stat/orphans.h"
 #include "client/stat/source.h"
 #include "client/stat/totals.h"
 #include "client/stat/view.h"
@@ -315,14 +316,14 @@ static bool boot_is_ours(const struct ledger_header *header)
  * grow no older: its last heartbeat is the last that is known of it, unless
  * it says when it was stopped.
  */
-static uint64_t moment_of(const struct snapshot *snapshot, bool is_alive)
+static uint64_t moment_of(const struct snapshot *snapshot, bool is_served)
 {
 	const struct ledger_header *header = &snapshot->header;
 	const uint64_t stopped_real_ns = ledger_get(header->stopped_real_ns);
 	uint64_t latest = header->started_mono_ns;
 	size_t s;
 
-	if (is_alive)
+	if (is_served)
 		return snapshot->taken_mono_ns;
 	if (stopped_real_ns > header->started_real_ns)
 		return latest + stopped_real_ns - header->started_real_ns;
@@ -337,15 +338,25 @@ static void readout_make(struct readout *readout,
 			 const struct snapshot *snapshot,
 			 const struct kernel_socket *sockets)
 {
+	const bool is_ours = boot_is_ours(&snapshot->header);
+
 	memset(readout, 0, sizeof(*readout));
 	readout->snapshot = snapshot;
 	readout->sockets = sockets;
 	(void)text_clean(snapshot->header.instance, readout->instance,
 			 sizeof(readout->instance));
-	readout->is_alive = snapshot->alive_pid &&
-			    boot_is_ours(&snapshot->header);
-	readout->now_mono_ns = moment_of(snapshot, readout->is_alive);
+	readout->is_alive = is_ours && snapshot->alive_pid;
+	readout->is_served = readout->is_alive ||
+			     (is_ours && orphans_serve(snapshot));
+	readout->now_mono_ns = moment_of(snapshot, readout->is_served);
 }
+
+/* Who is behind a ledger. */
+enum life {
+	LIFE_ALIVE,
+	LIFE_ORPHANED, /* its keepers, but no master */
+	LIFE_DEAD,
+};
 
 static void screen_begin(const struct request *request,
 			 const struct output *output)
@@ -388,9 +399,9 @@ static void output_finish(struct output *output)
 	_exit(EXIT_FAILED);
 }
 
-/* One output. Tells in *@is_alive whether there is a server behind it. */
+/* One output. Tells in *@life who is behind it. */
 static int show(const struct request *request, struct source *source,
-		struct output *output, bool *is_alive)
+		struct output *output, enum life *life)
 {
 	struct kernel_socket *sockets;
 	struct snapshot snapshot;
@@ -406,9 +417,11 @@ static int show(const struct request *request, struct source *source,
 		goto out_free;
 	}
 	readout_make(&readout, &snapshot, sockets);
-	if (readout.is_alive)
+	if (readout.is_served)
 		kernel_ask(&snapshot, request->view->asks, sockets);
-	*is_alive = readout.is_alive;
+	*life = readout.is_alive  ? LIFE_ALIVE :
+		readout.is_served ? LIFE_ORPHANED :
+				    LIFE_DEAD;
 	screen_begin(request, output);
 	err = request->format->print(request->view, &readout, output);
 	output_finish(output);
@@ -449,6 +462,18 @@ static void report_dead(const struct source *source)
 			      source->subject, (int)header->master_pid);
 }
 
+static void report_life(const struct source *source, enum life life)
+{
+	if (life == LIFE_DEAD)
+		report_dead(source);
+	else if (life == LIFE_ORPHANED)
+		(void)fprintf(stderr,
+			      "guichet-stat: %s: its master (pid %d) is not "
+			      "alive; its keepers serve on\n",
+			      source->subject,
+			      (int)source->file.header.master_pid);
+}
+
 static void sleep_until(uint64_t deadline_mono_ns)
 {
 	const struct timespec until = {
@@ -465,7 +490,7 @@ static enum exit_code show_all(const struct request *request,
 			       struct source *source, struct output *output)
 {
 	uint64_t next_mono_ns = clock_mono_ns();
-	bool is_alive = true, was_alive;
+	enum life life = LIFE_ALIVE, before;
 	uint64_t round;
 
 	for (round = 0; !request->count || round < request->count; round++) {
@@ -476,14 +501,14 @@ static enum exit_code show_all(const struct request *request,
 					clock_mono_ns());
 			sleep_until(next_mono_ns);
 		}
-		was_alive = is_alive;
-		if (show(request, source, output, &is_alive))
+		before = life;
+		if (show(request, source, output, &life))
 			return EXIT_FAILED;
 		/* A server may be started again while we look. */
-		if (!is_alive && was_alive && !source->is_file)
-			report_dead(source);
+		if (life != before && !source->is_file)
+			report_life(source, life);
 	}
-	return is_alive || source->is_file ? EXIT_DONE : EXIT_FAILED;
+	return life == LIFE_ALIVE || source->is_file ? EXIT_DONE : EXIT_FAILED;
 }
 
 static bool wants_colour(void)

@@ -81,7 +81,8 @@ static void print_of_listeners(const struct page *page, size_t value)
 	const struct metric *metric = totals_metric(value);
 	const bool is_counter = metric->kind == 'c';
 	const char *tail = is_counter ? "_total" : "";
-	/* Former listeners count, but hold and queue nothing. */
+	/* Former listeners count, but hold and queue nothing; of retired
+	   ones, which have connections, the queue is not there. */
 	size_t i = is_counter ? SCOPE_FORMER : SCOPE_FIRST;
 
 	print_family(page->file, metric->name, tail,
@@ -151,7 +152,7 @@ static void name_family(struct sample *sample)
 	char *c;
 
 	(void)snprintf(sample->family, sizeof(sample->family), "%s_%s",
-		       sample->scope->service,
+		       own->service,
 		       metric_own_name(own->name, own->unit, name));
 	for (c = sample->family; *c; c++) {
 		if (*c == '.')
@@ -189,7 +190,7 @@ static size_t find_samples(const struct page *page, struct sample *samples)
 	for (i = SCOPE_FIRST; i < page->totals->n; i++) {
 		const struct scope *scope = &page->totals->scope[i];
 
-		for (o = 0; o < LEDGER_OWN_COUNTERS; o++) {
+		for (o = 0; o < OWN_VALUES; o++) {
 			if (!scope->own[o].name[0])
 				continue;
 			samples[n].scope = scope;
@@ -221,7 +222,7 @@ static void print_own_family(FILE *file, const struct sample *sample)
 static int print_own(const struct page *page)
 {
 	struct sample *samples =
-		calloc(page->totals->n * LEDGER_OWN_COUNTERS, sizeof(*samples));
+		calloc(page->totals->n * OWN_VALUES, sizeof(*samples));
 	size_t n, i;
 
 	if (!samples)
@@ -250,7 +251,7 @@ static void print_instance(const struct page *page)
 	size_t v;
 
 	print_family(page->file, "up", "", "gauge",
-		     "Whether the server that writes the ledger lives");
+		     "Whether the server's master lives");
 	print_sample(page, "up", "");
 	print_value(page->file, page->readout->is_alive);
 	for (v = COUNTERS_ALL_N; v < VALUES_N; v++) {
@@ -317,7 +318,7 @@ static void print_turns(const struct page *page)
 static uint64_t worker_up(const struct readout *readout,
 			  const struct ledger_head *head)
 {
-	return readout->is_alive && ledger_get(head->pid) > 0 &&
+	return readout->is_served && ledger_get(head->pid) > 0 &&
 	       ledger_get(head->state) == WORKER_SERVING;
 }
 
@@ -378,7 +379,7 @@ static void print_workers(const struct page *page)
 			     worker_metrics[m].tail, worker_metrics[m].type,
 			     worker_metrics[m].help);
 		for (s = 0; s < snapshot->header.n_slots; s++) {
-			if (!ledger_get(snapshot->slots[s].is_used))
+			if (!worker_is_there(page->readout, s))
 				continue;
 			(void)snprintf(slot, sizeof(slot), "%zu", s);
 			print_sample(page, worker_metrics[m].name,

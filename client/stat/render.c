@@ -282,7 +282,8 @@ static void json_print_server(FILE *file, const struct readout *readout)
 	render_json_text(file, state < LEDGER_STATES ?
 				       ledger_state_names[state] :
 				       "unknown");
-	(void)fputs(",\"version\":", file);
+	(void)fprintf(file, ",\"served\":%s,\"version\":",
+		      readout->is_served ? "true" : "false");
 	render_json_text(file,
 			 text_clean(header->program, program, sizeof(program)));
 }

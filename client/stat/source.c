@@ -111,5 +111,7 @@ int source_take(struct source *source, unsigned wants,
 		err = snapshot_take(&source->file, wants, snapshot, &why);
 	if (err)
 		complain(source, err, why);
+	else /* a new master may have adopted it */
+		source->file.header = snapshot->header;
 	return err;
 }

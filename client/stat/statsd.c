@@ -49,7 +49,7 @@ static void print_scope(const struct readout *readout,
 						 scope->value[v],
 			   metric->kind, file);
 	}
-	for (i = 0; i < LEDGER_OWN_COUNTERS; i++) {
+	for (i = 0; i < OWN_VALUES; i++) {
 		const struct own_value *own = &scope->own[i];
 
 		if (own->name[0])

@@ -116,7 +116,9 @@ static void print_title(const struct readout *readout,
 	(void)fprintf(output->file,
 		      "%s: %s%s, pid %d, up %s, counting since %s",
 		      readout->instance,
-		      readout->is_alive ? "" : "not alive, was ",
+		      readout->is_alive  ? "" :
+		      readout->is_served ? "without its master, " :
+					   "not alive, was ",
 		      state < LEDGER_STATES ? ledger_state_names[state] :
 					      "in no known state",
 		      (int)(readout->is_alive ? readout->snapshot->alive_pid :
@@ -161,7 +163,7 @@ static void print_own(const struct readout *readout,
 		const struct scope *scope = &totals->scope[i];
 		const char *before = ":";
 
-		for (o = 0; o < LEDGER_OWN_COUNTERS; o++) {
+		for (o = 0; o < OWN_VALUES; o++) {
 			const struct own_value *own = &scope->own[o];
 
 			if (!own->name[0])

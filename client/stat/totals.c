@@ -3,9 +3,10 @@
  * totals.c - every metric, of the instance and of each listener
  *
  * A listener may be several sockets (one for each address its name has):
- * users know it by its name, so entries of the same name are summed. What
- * listeners of former configurations counted stands in FORMER and is in the
- * instance's totals only; so those never go back.
+ * users know it by its name, so entries of the same name are summed, a retired
+ * listener and its successor too. What listeners of former configurations
+ * counted stands in FORMER and is in the instance's totals only; so those never
+ * go back. Entries that are no listener's count as FORMER does, if at all.
  */
 #include "client/stat/totals.h"
 
@@ -40,14 +41,16 @@ static struct scope *scope_find(const struct totals *totals, const char *name)
 	return NULL;
 }
 
-/* The scope of the ledger's listener @l; the first one, FORMER, has no name. */
-static struct scope *scope_of_listener(struct totals *totals,
-				       const struct ledger_listener *listener)
+/* The scope of the ledger's entry @l; FORMER, which has no name, is there. */
+static struct scope *scope_of_entry(struct totals *totals,
+				    const struct snapshot *snapshot, size_t l)
 {
 	char name[LEDGER_NAME_BYTES];
 	struct scope *scope;
 
-	(void)text_clean(listener->name, name, sizeof(name));
+	if (!snapshot_is_listener(snapshot, l))
+		return &totals->scope[SCOPE_FORMER];
+	(void)text_clean(snapshot->listeners[l].name, name, sizeof(name));
 	scope = scope_find(totals, name);
 	if (!scope) {
 		scope = &totals->scope[totals->n++];
@@ -93,23 +96,61 @@ static void clean_word(const char *in, char *out, size_t out_bytes)
 	out[i] = '\0';
 }
 
+/* The counter called @name, or a free place for it; NULL: there is no room. */
+static struct own_value *own_find(struct scope *scope, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < OWN_VALUES; i++) {
+		if (!scope->own[i].name[0] || !strcmp(scope->own[i].name, name))
+			return &scope->own[i];
+	}
+	return NULL;
+}
+
+/* As over a restart, a counter goes on under its name, whoever counts it. */
 static void own_count(const struct readout *readout, size_t l,
 		      struct scope *scope)
 {
 	const struct snapshot *snapshot = readout->snapshot;
+	char name[LEDGER_NAME_BYTES];
+	struct own_value *own;
 	size_t i;
 
-	clean_word(snapshot->listeners[l].service, scope->service,
-		   sizeof(scope->service));
 	for (i = 0; i < LEDGER_OWN_COUNTERS; i++) {
 		const struct ledger_own *from =
 			snapshot_own_name(snapshot, l, i);
-		struct own_value *own = &scope->own[i];
 
-		clean_word(from->name, own->name, sizeof(own->name));
+		clean_word(from->name, name, sizeof(name));
+		own = name[0] ? own_find(scope, name) : NULL;
+		if (!own)
+			continue;
+		own->value += snapshot_own(snapshot, l, i);
+		if (own->name[0])
+			continue; /* named by the first one */
+		memcpy(own->name, name, sizeof(name));
+		clean_word(snapshot->listeners[l].service, own->service,
+			   sizeof(own->service));
 		clean_word(from->unit, own->unit, sizeof(own->unit));
 		(void)text_clean(from->help, own->help, sizeof(own->help));
-		own->value += snapshot_own(snapshot, l, i);
+	}
+}
+
+/* Those that listen first: it is them whom a name means now. */
+static void listeners_count(const struct readout *readout,
+			    struct totals *totals, bool are_listening)
+{
+	const struct snapshot *snapshot = readout->snapshot;
+	struct scope *scope;
+	size_t l;
+
+	for (l = 0; l < snapshot->header.n_listeners; l++) {
+		if (snapshot_is_listening(snapshot, l) != are_listening)
+			continue;
+		scope = scope_of_entry(totals, snapshot, l);
+		listener_count(readout, l, scope);
+		if (snapshot_is_listener(snapshot, l))
+			own_count(readout, l, scope);
 	}
 }
 
@@ -132,7 +173,7 @@ static void workers_count(const struct readout *readout, struct totals *totals)
 	for (s = 0; s < snapshot->header.n_slots; s++) {
 		const struct ledger_head *head = &snapshot->parts[s].head;
 
-		is_running = readout->is_alive && ledger_get(head->pid) > 0 &&
+		is_running = readout->is_served && ledger_get(head->pid) > 0 &&
 			     ledger_get(head->state) == WORKER_SERVING;
 		scope_add(instance, VALUE_DERIVED(DERIVED_WORKERS_RUNNING),
 			  is_running);
@@ -189,7 +230,7 @@ static uint64_t own_before(const struct scope *previous, const char *name)
 {
 	size_t i;
 
-	for (i = 0; previous && i < LEDGER_OWN_COUNTERS; i++) {
+	for (i = 0; previous && i < OWN_VALUES; i++) {
 		if (!strcmp(previous->own[i].name, name))
 			return previous->own[i].value;
 	}
@@ -203,7 +244,7 @@ static void scope_subtract(struct scope *scope, const struct scope *previous)
 	for (v = 0; v < VALUES_N; v++)
 		scope->delta[v] = added_since(previous ? previous->value[v] : 0,
 					      scope->value[v]);
-	for (i = 0; i < LEDGER_OWN_COUNTERS; i++)
+	for (i = 0; i < OWN_VALUES; i++)
 		scope->own[i].delta =
 			added_since(own_before(previous, scope->own[i].name),
 				    scope->own[i].value);
@@ -263,8 +304,6 @@ struct totals *totals_new(const struct readout *readout,
 	const struct snapshot *snapshot = readout->snapshot;
 	const size_t n_listeners = snapshot->header.n_listeners;
 	struct totals *totals = calloc(1, sizeof(*totals));
-	struct scope *scope;
-	size_t l;
 
 	if (!totals)
 		return NULL;
@@ -277,11 +316,8 @@ struct totals *totals_new(const struct readout *readout,
 	totals->created_real_ns = snapshot->header.created_real_ns;
 	totals->taken_mono_ns = snapshot->taken_mono_ns;
 	totals->n = SCOPE_FIRST;
-	for (l = 0; l < n_listeners; l++) {
-		scope = scope_of_listener(totals, &snapshot->listeners[l]);
-		listener_count(readout, l, scope);
-		own_count(readout, l, scope);
-	}
+	listeners_count(readout, totals, true);
+	listeners_count(readout, totals, false);
 	instance_count(readout, totals);
 	totals_subtract(totals, previous);
 	turns_count(totals);
@@ -347,7 +383,7 @@ static void json_print_own(FILE *file, const struct scope *scope)
 	size_t i;
 
 	(void)fputs(",\"own_counters\":{", file);
-	for (i = 0; i < LEDGER_OWN_COUNTERS; i++) {
+	for (i = 0; i < OWN_VALUES; i++) {
 		if (!scope->own[i].name[0])
 			continue;
 		(void)fputs(before, file);

@@ -19,12 +19,16 @@
 
 /* A counter of the service's own. */
 struct own_value {
-	char name[LEDGER_NAME_BYTES]; /* clean, as a metric's; "": none */
+	char name[LEDGER_NAME_BYTES];    /* clean, as a metric's; "": none */
+	char service[LEDGER_NAME_BYTES]; /* clean, as a metric's */
 	char unit[LEDGER_UNIT_BYTES];
 	char help[LEDGER_HELP_BYTES];
 	uint64_t value;
 	uint64_t delta; /* as those of a scope */
 };
+
+/* A retired listener of the same name may have had another service. */
+#define OWN_VALUES (2 * LEDGER_OWN_COUNTERS)
 
 /* What is counted together: the instance, or the listeners of one name. */
 struct scope {
@@ -32,8 +36,7 @@ struct scope {
 	bool has[VALUES_N];
 	uint64_t value[VALUES_N];
 	uint64_t delta[VALUES_N]; /* since the output before; or all of it */
-	char service[LEDGER_NAME_BYTES]; /* clean, as a metric's */
-	struct own_value own[LEDGER_OWN_COUNTERS];
+	struct own_value own[OWN_VALUES]; /* each name once */
 };
 
 struct totals {

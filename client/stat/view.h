@@ -25,7 +25,8 @@ struct readout {
 	const struct snapshot *snapshot;
 	const struct kernel_socket *sockets; /* one for each listener */
 	char instance[64];                   /* its name, clean */
-	bool is_alive;        /* the server lives, on this boot */
+	bool is_alive;        /* the master lives, on this boot */
+	bool is_served;       /* it does, or keepers that outlived it */
 	uint64_t now_mono_ns; /* when it was taken; or when the server died */
 	const struct totals *totals; /* of the totals view: summed up */
 };
@@ -132,6 +133,13 @@ void cell_set_address(struct cell *cell, const struct ledger_addr *addr);
 /* The server's end: as the socket had it, or a unix listener's path. */
 void cell_set_local(struct cell *cell, const struct readout *readout,
 		    const struct ledger_addr *addr, uint32_t listener);
+
+/*
+ * Whether there is a worker in @slot, or one to come: a slot that was retired
+ * has none, and counts in the totals only. Of a stopped server, which has
+ * none any more: whether there ever was one.
+ */
+bool worker_is_there(const struct readout *readout, size_t slot);
 
 int view_rows_allocate(struct view_rows *rows, size_t n);
 void view_rows_add(struct view_rows *rows, const void *item, size_t slot);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * workers.c - the view of the workers: a row for each slot that was ever used
+ * workers.c - the view of the workers: a row for each slot that has one
  */
 #include "client/stat/render.h"
 #include "client/stat/view.h"
@@ -70,10 +70,16 @@ static void get_heartbeat(const struct cursor *at, struct cell *cell)
 {
 	const struct ledger_head *head = &part_of(at)->head;
 
-	if (at->readout->is_alive && ledger_get(head->pid) > 0 &&
+	if (at->readout->is_served && ledger_get(head->pid) > 0 &&
 	    ledger_get(head->heartbeat_mono_ns))
 		cell_set_since(cell, at->readout,
 			       ledger_get(head->heartbeat_mono_ns));
+}
+
+/* Of its keeper's program, as the worker's part says. */
+static void get_version(const struct cursor *at, struct cell *cell)
+{
+	cell_set_text(cell, part_of(at)->head.program);
 }
 
 static const struct column columns[] = {
@@ -89,7 +95,20 @@ static const struct column columns[] = {
 	{ "bytes_in", COLUMN_BYTES, get_counter, COUNTER_BYTES_IN },
 	{ "bytes_out", COLUMN_BYTES, get_counter, COUNTER_BYTES_OUT },
 	{ "heartbeat_ms", COLUMN_MS, get_heartbeat, 0 },
+	{ "version", COLUMN_TEXT, get_version, 0 },
 };
+
+bool worker_is_there(const struct readout *readout, size_t slot)
+{
+	const struct snapshot *snapshot = readout->snapshot;
+	const struct ledger_slot *entry = &snapshot->slots[slot];
+
+	if (!ledger_get(entry->is_used))
+		return false;
+	return ledger_get(entry->keeper_pid) ||
+	       ledger_get(snapshot->parts[slot].head.state) != WORKER_ABSENT ||
+	       ledger_get(snapshot->header.state) == LEDGER_STOPPED;
+}
 
 static int workers_collect(const struct readout *readout,
 			   struct view_rows *rows)
@@ -99,7 +118,7 @@ static int workers_collect(const struct readout *readout,
 	size_t s;
 
 	for (s = 0; !err && s < snapshot->header.n_slots; s++) {
-		if (ledger_get(snapshot->slots[s].is_used))
+		if (worker_is_there(readout, s))
 			view_rows_add(rows, &snapshot->parts[s], s);
 	}
 	return err;
