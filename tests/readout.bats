@@ -110,8 +110,8 @@ stopped at 2026-01-02T03:05:05.678Z; this is what it left" "$stderr"
 		stat -f "$LEDGER" -o tsv "$view"
 		is "fields of $view" "${fields// /$tab}" "${lines[0]}"
 	done <<-END
-		workers slot pid keeper state generation open accepted resumed deaths bytes_in bytes_out heartbeat_ms
-		listeners name address service open accepted queue queue_limit time_wait
+		workers slot pid keeper state generation open accepted resumed deaths bytes_in bytes_out heartbeat_ms version
+		listeners name address service open accepted queue queue_limit time_wait state
 		connections id worker listener peer local state age_s idle_s bytes_in bytes_out messages pending_out pid
 		closed time id worker listener peer duration_s bytes_in bytes_out reason pid status
 	END
@@ -133,8 +133,8 @@ stopped at 2026-01-02T03:05:05.678Z; this is what it left" "$stderr"
 	run -0 bash -c "'$STAT' -f '$LEDGER' workers | cat -A"
 	is "lines" 3 "${#lines[@]}"
 	is "lines that end in blanks" "" "$(grep ' [$]' <<<"$output")"
-	[[ ${lines[0]} = SLOT*HEARTBEAT'$' ]]
-	[[ ${lines[2]} = *" 1  4715    4714  serving "*" 4.8K "*" -$" ]]
+	[[ ${lines[0]} = SLOT*'HEARTBEAT  VERSION$' ]]
+	[[ ${lines[2]} = *" 1  4715    4714  serving "*" 4.8K "*" -  -$" ]]
 }
 
 @test "closed connections of all workers come the latest first" {
@@ -183,6 +183,106 @@ guichet_echo_stored_bytes_total guichet_echo_words_said_total" \
 'among them' <<<"$output"
 	is "series that come twice" "" \
 		"$(grep -v '^#' <<<"$output" | sed 's/ [^ ]*$//' | sort | uniq -d)"
+}
+
+@test "unused entries of the ledger are in no view and in no format" {
+	local format
+
+	"$FORGE" "$LEDGER" reloaded
+	is "names" "echo echo echo-2 chat echo" \
+		"$(column listeners name | xargs)"
+	for format in table json prometheus statsd; do
+		stat -f "$LEDGER" -o "$format"
+		is "status of $format" 0 "$status"
+	done
+	is "listeners" "chat echo echo-2 gone" "$(sed -n \
+		's/^guichet\.forged\.listener\.\([^.]*\)\..*/\1/p' \
+		<<<"$output" | sort -u | xargs)"
+	stat -f "$LEDGER" -o prometheus
+	is "listeners" '"" "chat" "echo" "echo-2" "gone"' \
+		"$(sed -n 's/.*,listener=\("[^"]*"\).*/\1/p' <<<"$output" |
+			LC_ALL=C sort -u | tr '\n' ' ' | sed 's/ $//')"
+}
+
+@test "a retired listener is shown while it has connections, without a queue" {
+	"$FORGE" "$LEDGER" reloaded
+	is "states" "listening listening listening listening retired" \
+		"$(column listeners state | xargs)"
+	is "addresses of retired ones" tcp:127.0.0.2:7007 \
+		"$(column listeners address | tail -n 1)"
+	is "open" "2 0 0 0 2" "$(column listeners open | xargs)"
+	is "queues" "-" "$(column listeners queue | sort -u)"
+	is "limits" "-" "$(column listeners queue_limit | sort -u)"
+	is "TIME_WAIT" "-" "$(column listeners time_wait | sort -u)"
+}
+
+@test "a retired listener and its successor of one name are one metric" {
+	"$FORGE" "$LEDGER" reloaded
+	stat -f "$LEDGER"
+	grep -qx 'guichet.forged.listener.echo.bytes.in:106000|c' <<<"$output"
+	grep -qx 'guichet.forged.listener.gone.bytes.in:2000|c' <<<"$output"
+	grep -qx 'guichet.forged.listener.gone.connections.open:0|g' \
+		<<<"$output"
+	# nothing is missing in the whole: 5 listeners, 3 retired, a former slot
+	grep -qx 'guichet.forged.bytes.in:116000|c' <<<"$output"
+	grep -qx 'guichet.forged.listener.chat.words.said:144|c' <<<"$output"
+	grep -qx 'guichet.forged.listener.chat.smiles:3|c' <<<"$output"
+	is "lines that come twice" "" \
+		"$(cut -d : -f 1 <<<"$output" | sort | uniq -d)"
+	stat -f "$LEDGER" -o prometheus
+	is "series that come twice" "" \
+		"$(grep -v '^#' <<<"$output" | sed 's/ [^ ]*$//' | sort | uniq -d)"
+	grep -qxF 'guichet_echo_words_said_total{instance="forged",'\
+'listener="chat"} 144' <<<"$output"
+	grep -qxF 'guichet_talk_smiles_total{instance="forged",'\
+'listener="chat"} 3' <<<"$output"
+}
+
+@test "a slot that was retired is no worker, but counts in the totals" {
+	"$FORGE" "$LEDGER" reloaded
+	is "slots" "0 1" "$(column workers slot | xargs)"
+	stat -f "$LEDGER"
+	grep -qx 'guichet.forged.workers.deaths:7|c' <<<"$output"
+	stat -f "$LEDGER" -o prometheus
+	is "workers" '"0" "1"' "$(sed -n \
+		's/^guichet_worker_up.*worker=\("[0-9]*"\).*/\1/p' \
+		<<<"$output" | tr '\n' ' ' | sed 's/ $//')"
+}
+
+@test "a worker's version is shown, and what is none harms no terminal" {
+	"$FORGE" "$LEDGER" reloaded
+	is "versions" "1.2.3 ???????????????????????" \
+		"$(column workers version | tr '\n' ' ' | sed 's/ $//')"
+}
+
+# born PID: when it was started, in ticks since the boot
+born() {
+	sed 's/.*) //' "/proc/$1/stat" | cut -d ' ' -f 20
+}
+
+@test "keepers that outlived their master are told, and times go on" {
+	"$FORGE" "$LEDGER" keeper $$ "$(born $$)"
+	stat -r "$DIR" -n forged -o tsv workers
+	is "status" 1 "$status"
+	is "standard error" "guichet-stat: forged: its master (pid 4711) is \
+not alive; its keepers serve on" "$stderr"
+	column workers heartbeat_ms | grep -qx '[0-9]*'
+	stat -r "$DIR" -n forged -o prometheus
+	grep -qx 'guichet_up{instance="forged"} 0' <<<"$output"
+	grep -qx 'guichet_workers_running{instance="forged"} 2' <<<"$output"
+	stat -f "$LEDGER" -o json
+	[[ $output = *'"alive":false,'*'"served":true,'* ]]
+	stat -f "$LEDGER" -o table
+	is "status with -f" "0 " "$status $stderr"
+	[[ ${lines[0]} = "forged: without its master, serving, pid 4711,"* ]]
+}
+
+@test "a process that has a dead keeper's pid is not taken for it" {
+	"$FORGE" "$LEDGER" keeper $$ $(($(born $$) + 1))
+	stat -r "$DIR" -n forged
+	is "standard error" "guichet-stat: forged: its server (pid 4711) is \
+not alive; this is what it left" "$stderr"
+	is "heartbeats" "-" "$(column workers heartbeat_ms | sort -u)"
 }
 
 # deltas N: the first N lines of bytes.in came

@@ -6,6 +6,11 @@
  *     forge FILE stopped           the same, of a server that was stopped
  *     forge FILE grown N           the good one, later: N more bytes in for
  *                                  each worker and listener
+ *     forge FILE reloaded          the good one after a reload: with retired
+ *                                  listeners, unused entries, and a slot that
+ *                                  was retired
+ *     forge FILE keeper PID BORN   the good one, whose first keeper is PID,
+ *                                  born at BORN
  *     forge FILE hold              a live one: locked, and its listeners
  *                                  there, until standard input ends
  *     forge FILE field N VALUE     field N of the header says VALUE; exit 3
@@ -119,12 +124,13 @@ static void read_boot_id(char *boot_id, size_t bytes)
 	(void)fclose(file);
 }
 
-static void forge_header(struct ledger_header *header)
+static void forge_header(struct ledger_header *header,
+			 const struct ledger_shape *shape)
 {
 	memcpy(header->magic, LEDGER_MAGIC, sizeof(header->magic));
 	header->version = LEDGER_VERSION;
 	header->header_bytes = sizeof(*header);
-	ledger_lay_out(header, &small);
+	ledger_lay_out(header, shape);
 	(void)strcpy(header->instance, "forged");
 	(void)strcpy(header->program, GUICHET_VERSION);
 	read_boot_id(header->boot_id, sizeof(header->boot_id));
@@ -237,35 +243,44 @@ static void forge_closed(const struct forgery *f, size_t slot, size_t n)
 	ledger_set(head_of(f, slot)->ring_next, n);
 }
 
-static struct forgery forge_good(void)
+static struct ledger_slot *slot_of(const struct forgery *f, size_t slot)
+{
+	return (struct ledger_slot *)(void *)(f->bytes +
+					      f->header->slots_offset) +
+	       slot;
+}
+
+static struct forgery forge_shape(const struct ledger_shape *shape)
 {
 	static uint8_t *bytes; /* until the end */
-	struct ledger_header shape = { 0 };
-	struct ledger_slot *slots;
+	struct ledger_header header = { 0 };
 	struct forgery f;
 	size_t s;
 
-	ledger_lay_out(&shape, &small);
-	bytes = calloc(1, shape.file_bytes);
+	ledger_lay_out(&header, shape);
+	bytes = calloc(1, header.file_bytes);
 	if (!bytes)
 		fail("memory");
 	f.bytes = bytes;
 	f.header = (struct ledger_header *)(void *)f.bytes;
-	forge_header(f.header);
+	forge_header(f.header, shape);
 	memcpy(f.bytes + f.header->listeners_offset, listeners,
 	       sizeof(listeners));
 	forge_own(&f);
-	slots = (struct ledger_slot *)(void *)(f.bytes +
-					       f.header->slots_offset);
 	for (s = 0; s < 2; s++) {
-		ledger_set(slots[s].keeper_pid, 4712 + 2 * (int)s);
-		ledger_set(slots[s].is_used, 1);
+		ledger_set(slot_of(&f, s)->keeper_pid, 4712 + 2 * (int)s);
+		ledger_set(slot_of(&f, s)->is_used, 1);
 		forge_totals(&f, s);
 		forge_head(&f, s);
 		forge_row(&f, s);
 		forge_closed(&f, s, s ? 6 : 1);
 	}
 	return f;
+}
+
+static struct forgery forge_good(void)
+{
+	return forge_shape(&small);
 }
 
 /* Creates @path with the first @bytes of it; returns a descriptor. */
@@ -318,6 +333,101 @@ static void forge_grown(const char *path, char **arguments)
 		for (l = 0; l < N_LISTENERS; l++)
 			ledger_add(totals[l].counter[COUNTER_BYTES_IN], n);
 	}
+	write_all(&f, path);
+}
+
+/* The entries after a reload, behind those of the good one. */
+enum {
+	UNUSED = N_LISTENERS,
+	ECHO_RETIRED,
+	CHAT_RETIRED,
+	GONE_RETIRED,
+	UNUSED_LAST,
+	N_RELOADED
+};
+
+/* Of the first one the socket is another listener's by now. */
+static const struct ledger_listener retired[] = {
+	{ .name = "echo",
+	  .address = "tcp:127.0.0.2:7007",
+	  .service = "echo",
+	  .flags = LISTENER_RETIRED,
+	  .inode = 1 },
+	{ .name = "chat",
+	  .address = "tcp:127.0.0.1:7008",
+	  .service = "talk",
+	  .flags = LISTENER_RETIRED },
+	{ .name = "gone",
+	  .address = "tcp:127.0.0.1:7009",
+	  .service = "echo",
+	  .flags = LISTENER_RETIRED },
+};
+
+/* The chat listener's former service counted words, too, and something else. */
+static const struct ledger_own own_of_retired[] = {
+	{ "smiles", "", "Smiles smiled" },
+	{ "words.said", "", "Words" },
+};
+
+/* 2000 bytes for each retired listener; of the first one 2 are open. */
+static void forge_retired_totals(const struct forgery *f)
+{
+	struct ledger_totals *totals = part_of(f, 0, f->header->totals_offset);
+	size_t l;
+
+	for (l = ECHO_RETIRED; l <= GONE_RETIRED; l++) {
+		ledger_set(totals[l].counter[COUNTER_BYTES_IN], 2000);
+		ledger_set(totals[l].counter[COUNTER_ACCEPTED],
+			   5 + 2 * (l == ECHO_RETIRED));
+		ledger_set(totals[l].counter[COUNTER_CLOSED], 5);
+	}
+	ledger_set(totals[CHAT_RETIRED].own[0], 3);
+	ledger_set(totals[CHAT_RETIRED].own[1], 4);
+}
+
+/* One that has served and was retired; and what the others' programs are. */
+static void forge_retired_slot(const struct forgery *f)
+{
+	struct ledger_totals *totals = part_of(f, 2, f->header->totals_offset);
+	struct ledger_head *head = head_of(f, 2);
+
+	ledger_set(slot_of(f, 2)->is_used, 1);
+	ledger_set(head->state, WORKER_ABSENT);
+	ledger_set(head->deaths, 5);
+	ledger_set(totals[ECHO_4].counter[COUNTER_BYTES_IN], 100000);
+	(void)strcpy(head_of(f, 0)->program, "1.2.3");
+	memset(head_of(f, 1)->program, '\033', sizeof(head->program));
+}
+
+static void forge_reloaded(const char *path, char **arguments)
+{
+	struct ledger_shape shape = small;
+	struct ledger_listener *entries;
+	struct forgery f;
+
+	(void)arguments;
+	shape.n_listeners = N_RELOADED;
+	f = forge_shape(&shape);
+	entries =
+		(struct ledger_listener *)(void *)(f.bytes +
+						   f.header->listeners_offset);
+	memcpy(&entries[ECHO_RETIRED], retired, sizeof(retired));
+	memcpy(f.bytes + f.header->own_offset +
+		       CHAT_RETIRED * LEDGER_OWN_COUNTERS *
+			       sizeof(own_of_retired[0]),
+	       own_of_retired, sizeof(own_of_retired));
+	forge_retired_totals(&f);
+	forge_retired_slot(&f);
+	write_all(&f, path);
+}
+
+static void forge_keeper(const char *path, char **arguments)
+{
+	const struct forgery f = forge_good();
+
+	ledger_set(slot_of(&f, 0)->keeper_pid, atoi(arguments[0]));
+	ledger_set(slot_of(&f, 0)->keeper_born,
+		   strtoull(arguments[1], NULL, 0));
 	write_all(&f, path);
 }
 
@@ -562,11 +672,12 @@ static const struct {
 	int n_arguments;
 	void (*forge)(const char *path, char **arguments);
 } ways[] = {
-	{ "good", 0, forge_it },     { "stopped", 0, forge_stopped },
-	{ "grown", 1, forge_grown }, { "hold", 0, forge_live },
-	{ "field", 2, forge_field }, { "truncate", 1, forge_truncated },
-	{ "busy", 0, forge_busy },   { "garbage", 1, forge_garbage },
-	{ "huge", 0, forge_huge },
+	{ "good", 0, forge_it },       { "stopped", 0, forge_stopped },
+	{ "grown", 1, forge_grown },   { "hold", 0, forge_live },
+	{ "field", 2, forge_field },   { "truncate", 1, forge_truncated },
+	{ "busy", 0, forge_busy },     { "garbage", 1, forge_garbage },
+	{ "huge", 0, forge_huge },     { "reloaded", 0, forge_reloaded },
+	{ "keeper", 2, forge_keeper },
 };
 
 int main(int argc, char **argv)
