@@ -118,7 +118,7 @@ is_told_again() {
 	wait_until 10 stat_is workers.running 3
 	kill -TTOU "$SERVER"
 	wait_until 10 stat_is workers.running 2
-	wait_until 10 is_state 2 absent
+	wait_until 10 is_state 2 ''
 	is "an answer" hi "$("$GUICHET" send "127.0.0.1:$(server_port echo)" hi)"
 	stat_is workers.deaths 0
 }
@@ -148,7 +148,7 @@ open_on() {
 	wait_until 5 is_state 1 draining
 	talks "still there" 2
 	talk_end
-	wait_until 10 is_state 1 absent
+	wait_until 10 is_state 1 ''
 	stat_is workers.deaths 0
 	stat_is connections.closed.eof "$(counter connections.closed)"
 	# And its slot can be used again.
