@@ -56,6 +56,8 @@ int bag_open(struct bag *bag)
 
 void bag_unpack(struct bag *bag, int fd)
 {
+	/* what stayed open was meant for us, not for programs that we start */
+	(void)close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
 	*bag = (struct bag){ .fd = fd };
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		bag->err = -errno;
@@ -79,8 +81,6 @@ enum bag_kind bag_inherit(struct bag *bag)
 	if (units_parse_number(name, 3, INT_MAX, &fd))
 		die(EXIT_USAGE, VARIABLE ": is for guichetd's own use");
 	(void)unsetenv(VARIABLE);
-	/* what stayed open was meant for us, not for programs that we start */
-	(void)close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
 	bag_unpack(bag, (int)fd);
 	bag_get(bag, &mark, sizeof(mark));
 	if (bag->err || mark.magic != MAGIC || mark.kind == BAG_NONE ||
