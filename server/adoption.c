@@ -15,13 +15,11 @@
 #include "common/log.h"
 #include "server/crew.h"
 #include "server/master.h"
+#include "server/orphans.h"
 #include "server/rendezvous.h"
 
 /* A keeper that executes a program at this moment answers when it has. */
 #define MEET_NS (5 * NS_PER_S)
-
-/* One that does not say who it is: nobody is left who would. */
-#define STRANGER_MS 1000
 
 /* One that was called, and by whom nobody knows yet. */
 struct call {
@@ -277,44 +275,23 @@ int adoption_meet(struct master *m)
 
 /* ---- strangers ---- */
 
-static bool wait_for_stranger(struct meeting *meeting, int fd)
+static void take_from_stranger(void *context, struct control_received *received,
+			       bool has_rendezvous)
 {
-	struct pollfd answer = { .fd = fd, .events = POLLIN };
-	struct control_received received;
-	bool is_first = true;
-
-	while (poll(&answer, 1, STRANGER_MS) > 0) {
-		if (control_receive(fd, &received) <= 0)
-			return false;
-		take_sockets(meeting, &received, is_first);
-		is_first = false;
-		if (received.message.kind == CONTROL_HELLO)
-			return true;
-	}
-	return false;
+	take_sockets(context, received, has_rendezvous);
 }
 
-unsigned adoption_dismiss(struct master *m)
+unsigned adoption_dismiss(struct master *m, uint64_t deadline_mono_ns)
 {
-	const struct config *config = &m->config;
 	struct meeting meeting = { .m = m };
-	unsigned n = 0;
 
-	while (n < LEDGER_MAX_SLOTS) {
-		int fd = rendezvous_connect(config->runtime_dir, config->name);
-
-		if (fd < 0)
-			break;
-		control_say(fd, CONTROL_ADOPT, 0, 0);
-		if (!wait_for_stranger(&meeting, fd)) {
-			close(fd);
-			break;
-		}
-		m->strangers[n++] = fd;
-	}
+	m->n_strangers = orphans_order(m->config.runtime_dir, m->config.name,
+				       ORDER_DRAIN, deadline_mono_ns,
+				       m->strangers, LEDGER_MAX_SLOTS,
+				       take_from_stranger, &meeting);
 	/* it is theirs; ours will have another one in its place */
 	if (m->instance.rendezvous_fd >= 0)
 		close(m->instance.rendezvous_fd);
 	m->instance.rendezvous_fd = -1;
-	return n;
+	return m->n_strangers;
 }

@@ -9,6 +9,8 @@
 #ifndef GUICHET_ADOPTION_H
 #define GUICHET_ADOPTION_H
 
+#include <stdint.h>
+
 struct master;
 
 /*
@@ -20,9 +22,10 @@ struct master;
 int adoption_meet(struct master *m);
 
 /*
- * The same where the ledger is of another layout: takes their sockets, and
- * their control sockets into m->strangers. Returns how many those are.
+ * The same where the ledger is of another layout: takes their sockets, has
+ * them drain by @deadline_mono_ns, and keeps their control sockets in
+ * m->strangers. Returns how many those are.
  */
-unsigned adoption_dismiss(struct master *m);
+unsigned adoption_dismiss(struct master *m, uint64_t deadline_mono_ns);
 
 #endif

@@ -464,6 +464,11 @@ static enum exit_code end(struct master *m)
 
 /* ---- taking over ---- */
 
+static uint64_t drain_deadline_ns(const struct master *m)
+{
+	return clock_mono_ns() + m->config.drain_timeout_ns;
+}
+
 /* The configuration that we were given cannot follow on the one in force. */
 static int stay_with_former(struct master *m)
 {
@@ -501,20 +506,16 @@ static int go_on_after_former(struct master *m)
  * A ledger of another layout: its keepers cannot go on with us. They let their
  * connections end, while ours serve who comes.
  */
-static void dismiss(struct master *m, unsigned n)
+static void say_dismissed(const struct master *m)
 {
-	uint64_t after_ns = m->config.drain_timeout_ns;
 	char text[UNITS_TEXT_BYTES];
 
-	if (!n)
-		return;
-	log_warning("the ledger has another layout: workers that there are "
-		    "cannot go on; their connections have %s to end",
-		    units_format_duration(after_ns, text));
-	m->n_strangers = n;
-	for (unsigned i = 0; i < n; i++)
-		control_say(m->strangers[i], CONTROL_ORDER, ORDER_DRAIN,
-			    clock_mono_ns() + after_ns);
+	if (m->n_strangers)
+		log_warning("the ledger has another layout: workers that there "
+			    "are cannot go on; their connections have %s to "
+			    "end",
+			    units_format_duration(m->config.drain_timeout_ns,
+						  text));
 }
 
 /*
@@ -526,7 +527,8 @@ static int take_over(struct master *m, const char *path, int old_fd)
 	int n, err = segment_attach(&m->instance.segment, old_fd, -1, path);
 
 	if (err) {
-		dismiss(m, adoption_dismiss(m));
+		(void)adoption_dismiss(m, drain_deadline_ns(m));
+		say_dismissed(m);
 		return 0;
 	}
 	m->n_slots = m->instance.segment.shape.n_slots;
@@ -630,15 +632,16 @@ static int begin_anew(struct master *m)
 {
 	char path[sizeof(m->instance.segment.path)];
 	int fd = m->instance.segment.fd; /* has the lock; stays open */
-	unsigned n = 0;
 
 	(void)snprintf(path, sizeof(path), "%s", m->instance.segment.path);
+	crew_order(m, ORDER_DRAIN, drain_deadline_ns(m));
 	for (unsigned s = 0; s < m->n_slots; s++) {
-		if (m->slots[s].control_fd >= 0)
-			m->strangers[n++] = m->slots[s].control_fd;
+		if (m->slots[s].control_fd >= 0 &&
+		    m->n_strangers < LEDGER_MAX_SLOTS)
+			m->strangers[m->n_strangers++] = m->slots[s].control_fd;
 		slot_init(&m->slots[s], s);
 	}
-	dismiss(m, n);
+	say_dismissed(m);
 	return instance_begin(&m->instance, path, fd);
 }
 

@@ -32,7 +32,9 @@
 #include "common/runtime.h"
 #include "common/units.h"
 #include "common/words.h"
+#include "server/instance.h"
 #include "server/operator.h"
+#include "server/orphans.h"
 #include "server/rendezvous.h"
 
 /* What ending takes beyond what connections are given. */
@@ -159,7 +161,12 @@ static int open_ledger(const char *path)
 	return -EMEDIUMTYPE; /* "Wrong medium type" says it best */
 }
 
-/* Fills pid and pidfd; tells what is wrong when it cannot. */
+static bool is_orphaned(const struct config *config)
+{
+	return instance_is_orphaned(config->runtime_dir, config->name);
+}
+
+/* Fills pid and pidfd, or leaves pid 0 where only keepers are left; tells what is wrong when it cannot. */
 static enum exit_code find_instance(struct instance *instance)
 {
 	char what[sizeof(instance->path) + 64];
@@ -175,6 +182,8 @@ static enum exit_code find_instance(struct instance *instance)
 		instance->pid = pid;
 		return EXIT_DONE;
 	}
+	if (fd >= 0 && !pid && is_orphaned(instance->config))
+		return EXIT_DONE; /* without a master */
 	if (fd >= 0 && !pid)
 		snprintf(what, sizeof(what),
 			 "not running (%s is of a server "
@@ -391,6 +400,50 @@ static enum exit_code ask_it(const struct instance *instance,
 	return code;
 }
 
+/* ---- keepers without a master ---- */
+
+/* The end of each tells that it has gone, and its worker. */
+static bool wait_gone(int fd, uint64_t deadline_mono_ns)
+{
+	struct control_received received;
+	struct pollfd end = { .fd = fd, .events = POLLIN };
+	int got = 0;
+
+	while (got >= 0 && clock_mono_ns() < deadline_mono_ns) {
+		(void)poll(&end, 1, 100);
+		got = control_receive(fd, &received);
+		if (got > 0)
+			control_drop_fds(&received);
+	}
+	return got < 0;
+}
+
+static enum exit_code tell_orphans(const struct instance *instance,
+				   const struct instance_order *order)
+{
+	const struct config *config = instance->config;
+	uint64_t patience_ns = order->is_patient ? config->drain_timeout_ns : 0;
+	uint64_t deadline_ns = clock_mono_ns() + patience_ns;
+	int fd[LEDGER_MAX_SLOTS];
+	bool are_gone = true;
+	unsigned n;
+
+	if (!order->signal)
+		return fail(instance, "has no master; start it again, and it "
+				      "takes over");
+	n = orphans_order(config->runtime_dir, config->name,
+			  order->is_patient ? ORDER_DRAIN : ORDER_STOP,
+			  deadline_ns, fd, LEDGER_MAX_SLOTS, NULL, NULL);
+	for (unsigned i = 0; i < n; i++) {
+		are_gone &= wait_gone(fd[i], deadline_ns + END_TIMEOUT_NS);
+		close(fd[i]);
+	}
+	if (are_gone)
+		return EXIT_DONE;
+	return fail_late(instance, order, "still runs",
+			 patience_ns + END_TIMEOUT_NS);
+}
+
 enum exit_code signal_instance(const struct config *config,
 			       const struct instance_order *order)
 {
@@ -404,6 +457,8 @@ enum exit_code signal_instance(const struct config *config,
 	code = find_instance(&instance);
 	if (code != EXIT_DONE)
 		return code;
+	if (!instance.pid)
+		return tell_orphans(&instance, order);
 	code = order->carry_out(&instance, order);
 	close(instance.pidfd);
 	return code;
