@@ -52,7 +52,7 @@
 /* A process closes its sockets before it is seen to have ended. */
 #define LAST_BREATH_NS NS_PER_S
 
-struct instance {
+struct target {
 	const struct config *config;
 	char path[512]; /* of its ledger */
 	pid_t pid;
@@ -61,15 +61,15 @@ struct instance {
 
 struct instance_order {
 	const char *word;
-	enum exit_code (*carry_out)(const struct instance *instance,
+	enum exit_code (*carry_out)(const struct target *instance,
 				    const struct instance_order *order);
 	int signal;      /* end_it: with this one */
 	bool is_patient; /* end_it: connections are let end first */
 };
 
-static enum exit_code ask_it(const struct instance *instance,
+static enum exit_code ask_it(const struct target *instance,
 			     const struct instance_order *order);
-static enum exit_code end_it(const struct instance *instance,
+static enum exit_code end_it(const struct target *instance,
 			     const struct instance_order *order);
 
 static const struct instance_order orders[] = {
@@ -105,7 +105,7 @@ const struct instance_order *instance_order_find(const char *word,
 }
 
 /* Tells what is wrong with @instance; returns the caller's exit code. */
-static enum exit_code fail(const struct instance *instance, const char *what)
+static enum exit_code fail(const struct target *instance, const char *what)
 {
 	if (instance->pid)
 		fprintf(stderr, "guichetd: instance %s (pid %d): %s\n",
@@ -167,7 +167,7 @@ static bool is_orphaned(const struct config *config)
 }
 
 /* Fills pid and pidfd, or leaves pid 0 where only keepers are left; tells what is wrong when it cannot. */
-static enum exit_code find_instance(struct instance *instance)
+static enum exit_code find_instance(struct target *instance)
 {
 	char what[sizeof(instance->path) + 64];
 	pid_t pid = 0;
@@ -227,7 +227,7 @@ static int wait_end(int pidfd, uint64_t timeout_ns)
 }
 
 /* Tells that the order was given and nothing came of it in time. */
-static enum exit_code fail_late(const struct instance *instance,
+static enum exit_code fail_late(const struct target *instance,
 				const struct instance_order *order,
 				const char *what, uint64_t timeout_ns)
 {
@@ -240,7 +240,7 @@ static enum exit_code fail_late(const struct instance *instance,
 
 /* --- ended by a signal ---------------------------------------------------- */
 
-static enum exit_code end_it(const struct instance *instance,
+static enum exit_code end_it(const struct target *instance,
 			     const struct instance_order *order)
 {
 	uint64_t timeout_ns = END_TIMEOUT_NS;
@@ -263,7 +263,7 @@ static enum exit_code end_it(const struct instance *instance,
 /* --- asked at the rendezvous ---------------------------------------------- */
 
 /* Connects, if it is our instance that listens there; or -errno. */
-static int try_meet(const struct instance *instance)
+static int try_meet(const struct target *instance)
 {
 	pid_t pid;
 	int fd;
@@ -280,7 +280,7 @@ static int try_meet(const struct instance *instance)
 }
 
 /* The same, with patience for one that has just begun; -ESRCH: it ended. */
-static int meet(const struct instance *instance)
+static int meet(const struct target *instance)
 {
 	uint64_t deadline_mono_ns = clock_mono_ns() + MEET_TIMEOUT_NS;
 
@@ -296,7 +296,7 @@ static int meet(const struct instance *instance)
 	}
 }
 
-static enum exit_code fail_to_meet(const struct instance *instance, int err)
+static enum exit_code fail_to_meet(const struct target *instance, int err)
 {
 	char what[sizeof(instance->config->runtime_dir) + 128];
 
@@ -348,7 +348,7 @@ static enum hearing hear(int fd, enum exit_code *code)
 	}
 }
 
-static enum exit_code fail_unanswered(const struct instance *instance)
+static enum exit_code fail_unanswered(const struct target *instance)
 {
 	if (wait_end(instance->pidfd, LAST_BREATH_NS) == 0)
 		return fail(instance,
@@ -356,7 +356,7 @@ static enum exit_code fail_unanswered(const struct instance *instance)
 	return fail(instance, "the master hung up before it had answered");
 }
 
-static enum exit_code await_answer(const struct instance *instance,
+static enum exit_code await_answer(const struct target *instance,
 				   const struct instance_order *order, int fd)
 {
 	uint64_t deadline_mono_ns = clock_mono_ns() + ANSWER_TIMEOUT_NS;
@@ -384,7 +384,7 @@ static enum exit_code await_answer(const struct instance *instance,
 	}
 }
 
-static enum exit_code ask_it(const struct instance *instance,
+static enum exit_code ask_it(const struct target *instance,
 			     const struct instance_order *order)
 {
 	enum exit_code code;
@@ -418,7 +418,7 @@ static bool wait_gone(int fd, uint64_t deadline_mono_ns)
 	return got < 0;
 }
 
-static enum exit_code tell_orphans(const struct instance *instance,
+static enum exit_code tell_orphans(const struct target *instance,
 				   const struct instance_order *order)
 {
 	const struct config *config = instance->config;
@@ -447,7 +447,7 @@ static enum exit_code tell_orphans(const struct instance *instance,
 enum exit_code signal_instance(const struct config *config,
 			       const struct instance_order *order)
 {
-	struct instance instance = { .config = config };
+	struct target instance = { .config = config };
 	enum exit_code code;
 
 	if (runtime_ledger_path(config->runtime_dir, config->name,
