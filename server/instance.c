@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -105,15 +104,33 @@ int instance_read_config(const char *dir, const char *name,
 	return n ? -EINVAL : 0;
 }
 
+static bool has_master(const char *dir, const char *name)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[512];
+	bool is_held;
+	int fd;
+
+	if (runtime_ledger_path(dir, name, path, sizeof(path)))
+		return false;
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	is_held = fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	close(fd);
+	return is_held;
+}
+
 bool instance_is_orphaned(const char *dir, const char *name)
 {
-	int fd = rendezvous_connect(dir, name);
-	bool is_dead = fd >= 0 && kill(rendezvous_peer(fd), 0) < 0 &&
-		       errno == ESRCH;
+	int fd;
 
+	if (has_master(dir, name))
+		return false;
+	fd = rendezvous_connect(dir, name);
 	if (fd >= 0)
 		close(fd);
-	return is_dead;
+	return fd >= 0;
 }
 
 /* ---- beginning ---- */
