@@ -438,8 +438,10 @@ static enum exit_code tell_orphans(const struct target *instance,
 		are_gone &= wait_gone(fd[i], deadline_ns + END_TIMEOUT_NS);
 		close(fd[i]);
 	}
-	if (are_gone)
+	if (are_gone) {
+		rendezvous_unlink(config->runtime_dir, config->name);
 		return EXIT_DONE;
+	}
 	return fail_late(instance, order, "still runs",
 			 patience_ns + END_TIMEOUT_NS);
 }
