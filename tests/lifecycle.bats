@@ -1,0 +1,356 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+#
+# lifecycle.bats - whatever happens to its processes, no connection is closed
+# and none is refused: reload, upgrade, the death of the master
+#
+# What nobody may notice happens under load: connections that are checked byte
+# for byte in both directions, and others of one request each. Both the client
+# and the server must count the same at the end, and nothing lost. Times are
+# printed, never judged. How often things are done can be told by
+# GUICHET_RELOADS, GUICHET_UPGRADES, GUICHET_ROUNDS and GUICHET_CHAOS_S.
+
+load helpers
+
+RELOADS=${GUICHET_RELOADS:-100}
+UPGRADES=${GUICHET_UPGRADES:-20}
+ROUNDS=${GUICHET_ROUNDS:-20}
+CHAOS_S=${GUICHET_CHAOS_S:-6}
+
+VERSION=$("$BUILD/guichetd" --version | sed 's/.* //')
+NEXT_VERSION=${VERSION%?}$(((${VERSION: -1} + 1) % 10))
+
+setup() {
+	server_setup
+	n_others=0 # connections beside those of load_begin
+}
+
+teardown() {
+	# the last master first: it has the keepers of those before it
+	[ -z "$SERVER" ] || kill -INT "$SERVER" 2>/dev/null || true
+	server_teardown
+}
+
+# --- what an operator does ----------------------------------------------------
+
+# tell WORD: guichetd -s WORD; sets $status and $output
+tell() {
+	run timeout 100 "$BUILD/guichetd" -r "$DIR" -n t -s "$1"
+}
+
+# done_in_time: what was told last has been done, without a word
+is_done() {
+	is "what it says" "" "$output" || return
+	is "its exit status" 0 "$status"
+}
+
+reload() {
+	tell reload
+	is_done
+}
+
+# configure LINE...: two workers, with these
+configure() {
+	printf '%s\n' '[server]' 'workers = 2' 'worker-connections = 1000' \
+		"$@" | server_config
+}
+
+# begin_with LINE...: a server with these, from a program of its own
+begin_with() {
+	own_program
+	configure "$@"
+	server_start
+}
+
+# own_program [FILE]: what the server runs is a copy in $DIR, which a test can
+# replace
+own_program() {
+	cp "${1:-$GUICHETD}" "$DIR/guichetd"
+	GUICHETD=$DIR/guichetd
+}
+
+# put_program FILE: in one step, as an installation does
+put_program() {
+	cp "$1" "$DIR/guichetd.new"
+	mv "$DIR/guichetd.new" "$DIR/guichetd"
+}
+
+upgrade_to() {
+	put_program "$1"
+	tell upgrade
+	is_done
+}
+
+# next_program [FILE]: $DIR/next, the same but for its version
+next_program() {
+	LC_ALL=C sed -b "s/${VERSION//./\\.}/$NEXT_VERSION/g" \
+		"${1:-$BUILD/guichetd}" >"$DIR/next"
+	chmod +x "$DIR/next"
+	is "the version" "guichetd $NEXT_VERSION" "$("$DIR/next" --version)"
+}
+
+echo_address() {
+	column listeners address name echo | head -n 1
+}
+
+# --- who is there -------------------------------------------------------------
+
+# all_pids: of the master, keepers and workers, whoever started them
+all_pids() {
+	echo "$SERVER"
+	keeper_pids
+	worker_pids
+}
+
+# everyone_is VERSION: each process says so in its title
+everyone_is() {
+	local pid
+
+	for pid in $(all_pids); do
+		tr '\0' ' ' <"/proc/$pid/cmdline"
+		echo
+	done >"$DIR/titles"
+	is "titles without $1" "" "$(grep -v -- ", $1 *\$" "$DIR/titles")"
+}
+
+# none_left: of none of the masters that there were
+none_left() {
+	local leader
+
+	for leader in "${SERVERS[@]}"; do
+		wait_until 15 server_has_no_process "$leader" || return 1
+	done
+}
+
+# each_once N: N slots, each with one keeper that has one worker, and no
+# other process is there
+each_once() {
+	local leader n=0 pids
+
+	for leader in "${SERVERS[@]}"; do
+		pids=$(server_pids "$leader")
+		n=$((n + $(wc -w <<<"$pids")))
+	done
+	is "processes" $((1 + 2 * $1)) "$n" || return
+	is "keepers" "$1" "$(keeper_pids | sort -u | wc -l)" || return
+	is "workers" "$1" "$(worker_pids | sort -u | wc -l)" || return
+	is "parents of workers" "$(keeper_pids | xargs)" \
+		"$(worker_pids | while read -r pid; do parent_of "$pid"; done |
+			xargs)"
+}
+
+parent_of() {
+	sed 's/.*) . \([0-9]*\) .*/\1/' "/proc/$1/stat"
+}
+
+n_descriptors() {
+	local pid
+
+	for pid in "$SERVER" $(keeper_pids); do
+		find "/proc/$pid/fd" -type l
+	done | wc -l
+}
+
+# memory_kb: private memory of the master and the keepers
+memory_kb() {
+	local pid
+
+	for pid in "$SERVER" $(keeper_pids); do
+		sed -n 's/^RssAnon:\s*\([0-9]*\) kB/\1/p' "/proc/$pid/status"
+	done | awk '{ n += $1 } END { print n }'
+}
+
+# --- load ---------------------------------------------------------------------
+
+# load_begin ADDRESS: until load_end
+load_begin() {
+	background stream "$GUICHET" bench "$1" -c 200 -P 4 -s 1-20k -d 10m \
+		-w 60s -o json
+	stream=$!
+	background churn "$GUICHET" bench "$1" -c 20 -R "${2:-1500}" --churn \
+		-d 10m -w 60s -o json
+	churn=$!
+	wait_until 20 stat_above connections.accepted 300
+}
+
+# load_end: every byte came back, nobody was refused; and both sides say so
+load_end() {
+	kill -INT "$stream" "$churn"
+	client_is_well stream "$stream"
+	client_is_well churn "$churn"
+	echo "# $(sum requests) requests checked," \
+		"$(json "$DIR/churn.out" connects) connections of one" \
+		"($(json "$DIR/churn.out" requests_per_s)/s)" >&3
+	wait_until 20 stat_is connections.open 0
+}
+
+# counted_alike: nothing but the load was there, and no slot was lost
+counted_alike() {
+	stat_is connections.accepted "$(sum connects)"
+	stat_is connections.closed.eof "$(sum connects)"
+	stat_is connections.closed "$(sum connects)"
+	stat_is bytes.in "$(sum bytes_sent)"
+	stat_is bytes.out "$(sum bytes_received)"
+	stat_is messages "$(counter messages)"
+}
+
+sum() {
+	echo $(($(json "$DIR/stream.out" "$1") + $(json "$DIR/churn.out" "$1")))
+}
+
+client_is_well() {
+	local status=0
+
+	wait "$2" || status=$?
+	[ "$status" = 0 ] || cat "$DIR/$1.out" "$DIR/$1.log"
+	is "the exit status of $1" 0 "$status" || return
+	is "failed" 0 "$(json "$DIR/$1.out" failed)" || return
+	is "lost requests" 0 "$(json "$DIR/$1.out" lost_requests)" || return
+	is "lost bytes" 0 "$(json "$DIR/$1.out" lost_bytes)"
+}
+
+# rest_of MS SINCE: sleeps until that long after; not at all when it is over
+rest_of() {
+	local left=$(($1 - ($(now_ms) - $2)))
+
+	[ "$left" -le 0 ] || sleep "$(printf '0.%03d' "$left")"
+}
+
+# --- reload -------------------------------------------------------------------
+
+@test "100 reloads under load lose, refuse and falsify nothing, and leave nothing" {
+	local n begun slowest=0 ms descriptors memory
+
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	load_begin "$(echo_address)"
+	for n in $(seq "$RELOADS"); do
+		begun=$(now_ms)
+		reload
+		ms=$(($(now_ms) - begun))
+		[ "$ms" -le "$slowest" ] || slowest=$ms
+		rest_of 200 "$begun"
+		[ "$n" != 10 ] || { descriptors=$(n_descriptors)
+			memory=$(memory_kb); }
+	done
+	echo "# the slowest reload took $slowest ms" >&3
+	# connections of one request come and go
+	wait_until 20 has_descriptors "$descriptors"
+	echo "# memory: $memory kB after 10, $(memory_kb) kB after $n" >&3
+	[ "$(memory_kb)" -le $((memory + 1024)) ]
+	each_once 2
+	load_end
+	counted_alike
+	stat_is workers.deaths 0
+	stat_is connections.resumed "$(resumed_by_log)"
+	is "reloads" "$RELOADS" "$(log_lines 'reload: done')"
+}
+
+# has_descriptors N: within the connections that are made at the moment
+has_descriptors() {
+	local off=$(($(n_descriptors) - $1))
+
+	[ "${off#-}" -le 40 ] || { echo "$off more than $1"; return 1; }
+}
+
+# resumed_by_log: how many connections workers said to have taken over
+resumed_by_log() {
+	sed -n 's/.*: took over \([0-9]*\) connections.*/\1/p' "$LOG" |
+		awk '{ n += $1 } END { print n }'
+}
+
+# --- upgrade ------------------------------------------------------------------
+
+@test "20 upgrades to and fro under load lose nothing, and everyone is the new one" {
+	local n begun
+
+	cp "$GUICHETD" "$DIR/first"
+	next_program
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	everyone_is "$VERSION"
+	keeper_pids >"$DIR/keepers"
+	load_begin "$(echo_address)"
+	for n in $(seq "$UPGRADES"); do
+		begun=$(now_ms)
+		if [ $((n % 2)) = 1 ]; then
+			upgrade_to "$DIR/next"
+			everyone_is "$NEXT_VERSION"
+		else
+			upgrade_to "$DIR/first"
+			everyone_is "$VERSION"
+		fi
+		rest_of 200 "$begun"
+	done
+	is "keepers" "$(cat "$DIR/keepers")" "$(keeper_pids)"
+	each_once 2
+	load_end
+	counted_alike
+	stat_is workers.deaths 0
+	is "upgrades" "$UPGRADES" "$(log_lines 'upgrade: done')"
+}
+
+# changes_nothing: who served goes on with what there was, the talk too
+changes_nothing() {
+	is "the exit status" "$1" "$status" || return
+	is "processes" "$before" "$(all_pids | xargs)" || return
+	cmp "$DIR/t.config" "$DIR/before.config" || return
+	everyone_is "$VERSION"
+}
+
+# note_all: for changes_nothing
+note_all() {
+	before=$(all_pids | xargs)
+	cp "$DIR/t.config" "$DIR/before.config"
+}
+
+# talks WHAT: the open talk says it and hears it
+talks() {
+	echo "$1" >&5
+	wait_until 10 grep -q -x -- "$1" "$DIR/talk.out"
+}
+
+@test "an upgrade to what is no such program changes nothing, and says why" {
+	local before
+
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	talk_begin talk "$(echo_address)"
+	talks hello
+	note_all
+	rm "$DIR/guichetd"
+	tell upgrade
+	changes_nothing 1
+	is "what it says of a missing one" "guichetd: $DIR/guichetd: No such \
+file or directory" "$(first_line)"
+	head -c 5000 /dev/urandom >"$DIR/noise"
+	chmod +x "$DIR/noise"
+	put_program "$DIR/noise"
+	tell upgrade
+	changes_nothing 1
+	is "what it says of noise" "guichetd: $DIR/guichetd: cannot be \
+executed: Exec format error" "$(first_line)"
+	put_program /bin/false
+	tell upgrade
+	changes_nothing 1
+	is "what it says of false" "guichetd: $DIR/guichetd: its test ended \
+with status 1" "$(first_line)"
+	printf '#!/bin/sh\necho "guichetd: no luck today" >&2\nexit 2\n' \
+		>"$DIR/script"
+	chmod +x "$DIR/script"
+	put_program "$DIR/script"
+	tell upgrade
+	changes_nothing 2
+	is "what it says of a script" "guichetd: no luck today" "$(first_line)"
+	chmod -x "$DIR/guichetd"
+	tell upgrade
+	changes_nothing 1
+	is "what it says without x" "guichetd: $DIR/guichetd: cannot be \
+executed: Permission denied" "$(first_line)"
+	talks "still here"
+	talk_end
+	put_program "$BUILD/guichetd"
+	tell upgrade
+	is_done
+}
+
+first_line() {
+	head -n 1 <<<"$output"
+}
