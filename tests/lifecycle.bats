@@ -318,31 +318,35 @@ talks() {
 	rm "$DIR/guichetd"
 	tell upgrade
 	changes_nothing 1
-	is "what it says of a missing one" "guichetd: $DIR/guichetd: No such \
+	is "what it says of a missing one" "$DIR/guichetd: No such \
 file or directory" "$(first_line)"
 	head -c 5000 /dev/urandom >"$DIR/noise"
 	chmod +x "$DIR/noise"
 	put_program "$DIR/noise"
 	tell upgrade
 	changes_nothing 1
-	is "what it says of noise" "guichetd: $DIR/guichetd: cannot be \
+	is "what it says of noise" "$DIR/guichetd: cannot be \
 executed: Exec format error" "$(first_line)"
 	put_program /bin/false
 	tell upgrade
 	changes_nothing 1
-	is "what it says of false" "guichetd: $DIR/guichetd: its test ended \
+	is "what it says of false" "$DIR/guichetd: its test ended \
 with status 1" "$(first_line)"
-	printf '#!/bin/sh\necho "guichetd: no luck today" >&2\nexit 2\n' \
-		>"$DIR/script"
+	put_program /bin/ls
+	tell upgrade
+	changes_nothing 2
+	is "what it says of ls" "$DIR/guichetd: unrecognized option '--test'" \
+		"$(first_line)"
+	printf '#!/bin/sh\nexec true\n' >"$DIR/script"
 	chmod +x "$DIR/script"
 	put_program "$DIR/script"
 	tell upgrade
-	changes_nothing 2
-	is "what it says of a script" "guichetd: no luck today" "$(first_line)"
+	changes_nothing 1
+	grep -q "^$DIR/guichetd: cannot be executed: " <<<"$(first_line)"
 	chmod -x "$DIR/guichetd"
 	tell upgrade
 	changes_nothing 1
-	is "what it says without x" "guichetd: $DIR/guichetd: cannot be \
+	is "what it says without x" "$DIR/guichetd: cannot be \
 executed: Permission denied" "$(first_line)"
 	talks "still here"
 	talk_end
@@ -352,5 +356,168 @@ executed: Permission denied" "$(first_line)"
 }
 
 first_line() {
-	head -n 1 <<<"$output"
+	sed -n '1s/^guichetd: //p;1!d;p' <<<"$output" | head -n 1
+}
+
+# --- many at rest -------------------------------------------------------------
+
+@test "10,000 idle connections outlive a reload and an upgrade, and all answer" {
+	local begun
+
+	[ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -ge 17000 ] ||
+		skip "only $(ulimit -Hn) descriptors a process here"
+	next_program
+	own_program
+	server_config <<-END
+		[server]
+		workers = 2
+		worker-connections = 10000
+		[listen tcp:127.0.0.1:0]
+		service = echo
+	END
+	server_start
+	hold 10000 "$(echo_address)" -N 20000
+	begun=$(now_ms)
+	reload
+	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
+	echo "# the reload, and an answer: $(($(now_ms) - begun)) ms" >&3
+	stat_is connections.resumed 10000
+	stat_is connections.open 10000
+	begun=$(now_ms)
+	upgrade_to "$DIR/next"
+	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
+	echo "# the upgrade, and an answer: $(($(now_ms) - begun)) ms" >&3
+	stat_is connections.resumed 20000
+	stat_is connections.closed 2
+	everyone_is "$NEXT_VERSION"
+	begun=$(now_ms)
+	hold_end
+	echo "# and an answer to each: $(($(now_ms) - begun)) ms," \
+		"$(grep -o '"max": [0-9]*' "$DIR/hold.out") us" >&3
+	is "requests" 20000 "$(json "$DIR/hold.out" requests)"
+	wait_until 30 stat_is connections.closed.eof 10002
+	stat_is workers.deaths 0
+}
+
+# --- the death of the master --------------------------------------------------
+
+# master_dies: kill -9; sets its pid in $former
+master_dies() {
+	former=$SERVER
+	kill -KILL "$SERVER"
+	wait "$SERVER" 2>/dev/null || true
+}
+
+# master_returns: another start of the same instance, which finds the keepers
+master_returns() {
+	server_launch -c "$DIR/guichetd.conf"
+	wait_until 20 has_taken_over
+}
+
+has_taken_over() {
+	is_running "$SERVER" || { cat "$LOG"; return 1; }
+	logged 'adoption: done' && logged 'took over from a master that died'
+}
+
+@test "kill -9 of the master, 20 times: nobody is refused, nothing is lost" {
+	local n former
+
+	configure '[listen tcp:127.0.0.1:0]' 'service = echo'
+	server_start
+	keeper_pids >"$DIR/keepers"
+	load_begin "$(echo_address)" 2000
+	for n in $(seq "$ROUNDS"); do
+		master_dies
+		[ $((n % 2)) = 0 ] || sleep 0.1 # and at once, too
+		master_returns
+		each_once 2
+	done
+	is "keepers" "$(cat "$DIR/keepers")" "$(keeper_pids)"
+	load_end
+	counted_alike
+	stat_is workers.deaths 0
+	server_stop
+	none_left
+}
+
+@test "a keeper that is killed costs what it held, and the others nothing" {
+	local slot n_held
+
+	configure '[listen tcp:127.0.0.1:0]' 'service = echo'
+	server_start
+	hold 100 "$(echo_address)" -N 100
+	slot=0
+	[ "$(column workers open slot 0)" != 0 ] || slot=1
+	n_held=$(column workers open slot "$slot")
+	kill -KILL "$(column workers keeper slot "$slot")"
+	wait_until 20 stat_is connections.closed.killed "$n_held"
+	wait_until 20 stat_is workers.running 2
+	stat_is connections.open $((100 - n_held))
+	stat_is connections.closed "$n_held"
+	logged "keeper $slot: killed by signal 9"
+	reload # and the new pair is one like the others
+	stat_is connections.open $((100 - n_held))
+	each_once 2
+}
+
+@test "master and keeper killed at once: what the keeper held is said to be lost" {
+	local n_held former
+
+	configure '[listen tcp:127.0.0.1:0]' 'service = echo'
+	server_start
+	hold 100 "$(echo_address)" -N 100
+	n_held=$(column workers open slot 0)
+	[ "$n_held" -gt 0 ] && [ "$n_held" -lt 100 ]
+	kill -KILL "$SERVER" "$(column workers keeper slot 0)"
+	wait "$SERVER" 2>/dev/null || true
+	master_returns
+	logged 'keeper 0: died with the former master; its connections are lost'
+	not logged 'keeper 1: died'
+	wait_until 20 stat_is connections.closed.killed "$n_held"
+	wait_until 20 stat_is workers.running 2
+	stat_is connections.open $((100 - n_held))
+	stat_is connections.closed "$n_held"
+	each_once 2
+	server_stop
+	none_left
+}
+
+@test "killed with all its keepers, a server begins anew, and says what was lost" {
+	configure '[listen tcp:127.0.0.1:0]' 'service = echo'
+	server_start
+	hold 50 "$(echo_address)" -N 50
+	server_kill
+	server_start
+	stat_is connections.closed.killed 50
+	stat_is connections.open 0
+	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
+	each_once 2
+}
+
+@test "without a new master keepers serve on, then drain, and are gone" {
+	local address former
+
+	server_config <<-END
+		[server]
+		workers = 2
+		worker-connections = 100
+		orphan-timeout = 1s
+		drain-timeout = 200ms
+		[listen tcp:127.0.0.1:0]
+		service = echo
+	END
+	server_start
+	address=$(echo_address)
+	talk_begin talk "$address"
+	talks hello
+	master_dies
+	is "an answer" hi "$("$GUICHET" send "$address" hi)"
+	talks again
+	none_left
+	is "what says so" 2 "$(log_lines 'no new master has come; draining')"
+	talk_end
+	server_start
+	stat_is connections.accepted 2
+	stat_is connections.closed.drain 1
+	stat_is connections.closed 2
 }
