@@ -521,3 +521,167 @@ has_taken_over() {
 	stat_is connections.closed.drain 1
 	stat_is connections.closed 2
 }
+
+# --- all of it at once --------------------------------------------------------
+
+# anything: one of what can happen to a server; what is told may fail, for the
+# master who was told may die, but it ends
+anything() {
+	case $((RANDOM % 6)) in
+	0 | 1) tell_on reload ;;
+	2)
+		put_program "$DIR/$((RANDOM % 2))"
+		tell_on upgrade
+		;;
+	3)
+		tell_on reload
+		tell_on upgrade
+		;;
+	4) kill -HUP "$SERVER" && kill -USR2 "$SERVER" ;;
+	5)
+		master_dies
+		server_launch -c "$DIR/guichetd.conf"
+		# the next may kill it before it has adopted anybody
+		[ $((RANDOM % 3)) = 0 ] || wait_until 20 has_begun_again
+		;;
+	esac
+}
+
+tell_on() {
+	timeout 60 "$BUILD/guichetd" -r "$DIR" -n t -s "$1" \
+		>>"$DIR/told.out" 2>&1 3>&- &
+	told+=($!)
+}
+
+has_begun_again() {
+	is_running "$SERVER" || { cat "$LOG"; return 1; }
+	logged '^guichetd: ready: '
+}
+
+@test "reloads, upgrades, dying masters and workers, all during one another" {
+	local told=() pid status former storm
+
+	next_program
+	cp "$DIR/next" "$DIR/0"
+	cp "$GUICHETD" "$DIR/1"
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	keeper_pids >"$DIR/keepers"
+	load_begin "$(echo_address)"
+	background storm "$TOOLS/storm" "$DIR/t.ledger" 10 30
+	storm=$!
+	RANDOM=${GUICHET_SEED:-7}
+	SECONDS=0
+	while [ "$SECONDS" -lt "$CHAOS_S" ]; do
+		anything
+		sleep "0.$((RANDOM % 3))$((RANDOM % 10))"
+	done
+	for pid in "${told[@]}"; do
+		status=0
+		wait "$pid" || status=$?
+		[ "$status" -lt 2 ] || { cat "$DIR/told.out"; return 1; }
+	done
+	kill -KILL "$storm"
+	wait "$storm" 2>/dev/null || true
+	wait_until 20 has_begun_again
+	upgrade_to "$DIR/next"
+	everyone_is "$NEXT_VERSION"
+	wait_until 20 each_once 2
+	is "keepers" "$(cat "$DIR/keepers")" "$(keeper_pids)"
+	echo "# $(counter workers.deaths) workers killed," \
+		"$((${#SERVERS[@]} - 1)) masters" >&3
+	load_end
+	counted_alike
+	server_stop
+	none_left
+}
+
+# --- what crashes again and again ---------------------------------------------
+
+# crashing: the next program is one that a test can tell to die
+crashing() {
+	crash_setup
+	next_program "$BUILD/test/guichetd"
+	GUICHETD=$BUILD/guichetd
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	hold 20 "$(echo_address)" -N 40
+	talk_hold=${BACKGROUND[-1]}
+}
+
+# nothing_happened: the version of before serves, with all its connections
+nothing_happened() {
+	everyone_is "$VERSION"
+	each_once 2
+	stat_is connections.open 20
+	stat_is connections.closed "${1-0}"
+	hold_end
+	arm
+}
+
+@test "a new program whose worker dies in the rehearsal changes nothing" {
+	crashing
+	note_all
+	arm "resume-begun always"
+	put_program "$DIR/next"
+	tell upgrade
+	changes_nothing 1
+	grep -q 'a worker of the new kind was tried, and' <<<"$output"
+	stat_is workers.deaths 0
+	nothing_happened
+}
+
+@test "a new program whose worker dies of the connections there are is taken back" {
+	crashing
+	arm "watched always"
+	put_program "$DIR/next"
+	tell upgrade
+	cat "$LOG"
+	is "the exit status" 1 "$status"
+	grep -q 'dies before it serves' <<<"$output"
+	logged 'everything is as it was before'
+	stat_above workers.deaths 0
+	nothing_happened
+}
+
+@test "a new program that crashes in use is taken back, others serve meanwhile" {
+	local n
+
+	crashing
+	put_program "$DIR/next"
+	tell upgrade
+	is_done
+	everyone_is "$NEXT_VERSION"
+	arm "handled always"
+	for n in $(seq 40); do
+		! "$GUICHET" send -w 20s "$(echo_address)" hi >/dev/null 2>&1 ||
+			break
+	done
+	wait_until 20 logged 'everything is as it was before'
+	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
+	[ "$n" -lt 40 ]
+	logged 'since the upgrade; going back to what was before'
+	wait_until 20 everyone_is "$VERSION"
+	wait_until 10 stat_is connections.open 20
+	is "the crashed, and two answered" $((n + 1)) "$(counter connections.closed)"
+	hold_end
+}
+
+@test "a new configuration that crashes in use is taken back" {
+	local n address
+
+	crash_setup
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo' 'name = it'
+	address=$(column listeners address name it)
+	hold 20 "$address" -N 40
+	configure "[listen $address]" 'service = poison' 'name = it'
+	reload
+	for n in $(seq 40); do
+		! "$GUICHET" send -w 20s "$address" abort >/dev/null 2>&1 ||
+			break
+	done
+	wait_until 20 logged 'everything is as it was before'
+	is "an answer" hi "$("$GUICHET" send "$address" hi)"
+	logged 'since the reload; going back to what was before'
+	[ "$n" -lt 40 ]
+	wait_until 10 stat_is connections.open 20
+	hold_end
+}
