@@ -350,17 +350,34 @@ static bool has_done(const struct keeper *k, int status)
 	       k->past.order != ORDER_SERVE;
 }
 
-/*
- * With nothing in hand: only so may we become another program. One that died
- * instead gets a successor first, which is told to leave as well.
- */
-static void note_leaving(struct keeper *k)
+static void become_bare(struct keeper *k)
 {
-	k->past.legacy = LEGACY_LEFT;
 	k->clone_at_ns = 0;
 	k->is_bare = k->is_renewing;
 	if (k->is_bare)
 		control_say(k->p.post.control_fd, CONTROL_BARE, 0, 0);
+}
+
+/* With nothing in hand. */
+static void note_leaving(struct keeper *k)
+{
+	k->past.legacy = LEGACY_LEFT;
+	become_bare(k);
+}
+
+/*
+ * One that died instead of leaving gets a successor first, which is told to
+ * leave as well. But there is no point in that when it dies before it comes to
+ * serve, of itself: a program that may know better is to try.
+ */
+static void note_loss(struct keeper *k, int status)
+{
+	bool is_starting = ledger_get(k->p.post.part.head->state) ==
+			   WORKER_STARTING;
+
+	note_death(k, status);
+	if (k->is_renewing && is_starting && k->past.legacy != LEGACY_KILLED)
+		become_bare(k);
 }
 
 static void reap(struct keeper *k, int status)
@@ -373,7 +390,7 @@ static void reap(struct keeper *k, int status)
 	if (has_left(k, status))
 		note_leaving(k);
 	else
-		note_death(k, status);
+		note_loss(k, status);
 	if (k->p.memory.is_rehearsal)
 		_exit(EXIT_FAILED); /* what it died of was said */
 	k->worker = 0;

@@ -447,12 +447,19 @@ void renewal_on_report(struct master *m, struct slot *slot,
 		r->slot_deadline_ns = 0; /* it has failed */
 }
 
-/* The canary: while no slot has come to serve, one that fails fails all. */
+/* There is something to go back to, and we are not on the way already. */
+static bool may_go_back(const struct renewal *r)
+{
+	return r->former_program_fd >= 0 && r->kind != RENEWAL_BACK;
+}
+
+/*
+ * One that fails fails all, whichever it is: the others may be well because
+ * they have no connections, and his wait for somebody who can serve them.
+ */
 static void give_slot_up(struct master *m, struct slot *slot, const char *why)
 {
-	struct renewal *r = &m->renewal;
-
-	if (!r->is_proven) {
+	if (may_go_back(&m->renewal)) {
 		log_error("worker %u: %s", slot->number, why);
 		go_back(m, EXIT_FAILED);
 		return;

@@ -11,9 +11,9 @@
  *     slots       one after the other: its worker leaves, its keeper becomes
  *                 the new program, a successor serves
  *
- * Up to the end of the rehearsal nothing has changed for anybody, and the
- * first slot is a trial, too: what fails there, or dies again and again soon
- * after, takes everything back to what it was before.
+ * Up to the end of the rehearsal nothing has changed for anybody, and each
+ * slot is a trial, too: one that does not come to serve, or whose worker dies
+ * again and again soon after, takes everything back to what it was before.
  */
 #ifndef GUICHET_RENEWAL_H
 #define GUICHET_RENEWAL_H
