@@ -131,7 +131,8 @@ static int make_ours(int fd)
 static bool is_known(const struct inherited *inherited, uint64_t inode)
 {
 	for (size_t i = 0; i < inherited->n; i++)
-		if (inherited->socket[i].inode == inode)
+		if (inherited->socket[i].fd >= 0 &&
+		    inherited->socket[i].inode == inode)
 			return true;
 	return false;
 }

@@ -328,7 +328,7 @@ static int open_new(struct instance *instance)
 		return err;
 	err = find_entries(instance, opened, n, &n_given);
 	for (size_t i = n_given; i < n; i++)
-		listener_close(&opened[i]);
+		listener_give_back(&opened[i], &instance->inherited);
 	free(opened);
 	return err;
 }
@@ -337,9 +337,8 @@ static int open_new(struct instance *instance)
 static void give_back(struct instance *instance)
 {
 	for (size_t i = 0; i < instance->n_listeners; i++)
-		if (instance->listeners[i].fd >= 0)
-			(void)inherited_add(&instance->inherited,
-					    instance->listeners[i].fd, "");
+		listener_give_back(&instance->listeners[i],
+				   &instance->inherited);
 	free(instance->listeners);
 	instance->listeners = NULL;
 	instance->n_listeners = 0;
@@ -391,6 +390,13 @@ static int succeed(struct instance *instance, struct config *former)
 	if (!err && !are_services_fit(instance))
 		err = -EINVAL;
 	return err;
+}
+
+void instance_drop_new(struct instance *instance)
+{
+	for (size_t i = 0; i < instance->n_listeners; i++)
+		if (instance->listeners[i].is_new)
+			listener_close(&instance->listeners[i]);
 }
 
 int instance_go_on(struct instance *instance, struct config *former)

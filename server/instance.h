@@ -52,6 +52,9 @@ int instance_begin(struct instance *instance, const char *path, int old_fd);
 int instance_go_on(struct instance *instance, struct config *former);
 int instance_commit(struct instance *instance);
 
+/* Closes the listeners that this program has opened: it will not serve them. */
+void instance_drop_new(struct instance *instance);
+
 /*
  * What a keeper of it begins with, or becomes; the numbers are borrowed.
  * Returns 0 or -ENOMEM; @plan->fd is to be freed.

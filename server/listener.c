@@ -210,6 +210,16 @@ void listener_close(struct listener *listener)
 		(void)unlink(path); /* it may be gone, or not be ours to take */
 }
 
+void listener_give_back(struct listener *listener, struct inherited *inherited)
+{
+	if (listener->fd < 0 || listener->is_new) {
+		listener_close(listener);
+		return;
+	}
+	(void)inherited_add(inherited, listener->fd, ""); /* or is closed */
+	listener->fd = -1;
+}
+
 static int make_socket(struct listener *listener)
 {
 	const struct addr_socket *addr = &listener->addr;
@@ -272,6 +282,7 @@ static int open_once(struct inherited *inherited,
 	int err;
 
 	*listener = listener_of(config, addr);
+	listener->is_new = fd < 0;
 	err = fd < 0 ? make_socket(listener) : take_socket(listener, fd);
 	if (!err)
 		err = begin_to_listen(listener);
@@ -539,7 +550,9 @@ int listeners_open(const struct config *config, struct inherited *inherited,
 			break;
 	}
 	if (opening.err) {
-		listeners_close(opening.listener, opening.n);
+		for (size_t i = 0; i < opening.n; i++)
+			listener_give_back(&opening.listener[i], inherited);
+		free(opening.listener);
 		return opening.err;
 	}
 	*out = opening.listener;

@@ -31,6 +31,7 @@ struct listener {
 	/* unix: the socket's file, to remove that one and no other */
 	dev_t file_dev;
 	ino_t file_ino; /* 0: there is none */
+	bool is_new;    /* made by this program, not given to it */
 };
 
 /*
@@ -57,6 +58,9 @@ int listeners_open(const struct config *config, struct inherited *inherited,
 
 /* Closes it, and removes the file of a unix socket that is its own. */
 void listener_close(struct listener *listener);
+
+/* It is not to be after all: what was given to us is @inherited again. */
+void listener_give_back(struct listener *listener, struct inherited *inherited);
 
 /* All of them, and frees @listeners: for the master's end. */
 void listeners_close(struct listener *listeners, size_t n);

@@ -312,6 +312,8 @@ static void go_back(struct master *m, enum exit_code code)
 	if (r->former_program_fd >= 0) {
 		r->kind = RENEWAL_BACK;
 		r->code = code;
+		if (!r->has_touched)
+			instance_drop_new(&m->instance); /* nobody knows them */
 		err = succession_exec(m, r->former_program_fd);
 	}
 	log_error("cannot go back to what was before: %s", strerror(-err));

@@ -26,6 +26,7 @@ setup() {
 }
 
 teardown() {
+	[ ! -e "$DIR/other.pid" ] || kill -INT "$(cat "$DIR/other.pid")"
 	# the last master first: it has the keepers of those before it
 	[ -z "$SERVER" ] || kill -INT "$SERVER" 2>/dev/null || true
 	server_teardown
@@ -293,11 +294,14 @@ changes_nothing() {
 	is "the exit status" "$1" "$status" || return
 	is "processes" "$before" "$(all_pids | xargs)" || return
 	cmp "$DIR/t.config" "$DIR/before.config" || return
+	is "an answer" hi "$("$GUICHET" send "$address" hi)" || {
+		readout listeners; cat "$LOG"; return 1; }
 	everyone_is "$VERSION"
 }
 
 # note_all: for changes_nothing
 note_all() {
+	address=$(echo_address)
 	before=$(all_pids | xargs)
 	cp "$DIR/t.config" "$DIR/before.config"
 }
@@ -684,4 +688,177 @@ nothing_happened() {
 	[ "$n" -lt 40 ]
 	wait_until 10 stat_is connections.open 20
 	hold_end
+}
+
+# --- a configuration that is wrong --------------------------------------------
+
+# wrong LINE WHAT TEXT: with a configuration of that text (as printf %b takes
+# it) a reload says so, and changes nothing
+wrong() {
+	printf '%b' "$3" >"$DIR/guichetd.conf"
+	tell reload
+	grep -F -- "$DIR/guichetd.conf:$1: " <<<"$output" |
+		grep -q -F -- "$2" || {
+		printf 'not said: %s\nbut:      %s\n' "$1: $2" "$output"
+		return 1
+	}
+	changes_nothing 2 || { printf 'after: %b' "$3"; return 1; }
+	n_wrong=$((n_wrong + 1))
+}
+
+# in_server LINE..., in_listen LINE...: the text for wrong, its line 3, or 4
+in_server() {
+	local text="[server]\nworkers = 2\n$1\n[listen tcp:127.0.0.1:0]\n"
+
+	wrong 3 "$2" "${text}service = echo\n"
+}
+
+in_listen() {
+	wrong 3 "$2" "[listen tcp:127.0.0.1:0]\nservice = ${3-echo}\n$1\n"
+}
+
+begin_for_wrong() {
+	n_wrong=0
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	talk_begin talk "$(echo_address)"
+	talks hello
+	note_all
+}
+
+end_for_wrong() {
+	talks "still here"
+	talk_end
+	configure '[listen tcp:127.0.0.1:0]' 'service = echo'
+	reload
+	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
+}
+
+@test "a reload to a configuration that is wrong in any way changes nothing" {
+	local listen='[listen tcp:127.0.0.1:0]\nservice = echo\n' before
+
+	begin_for_wrong
+	# the file
+	wrong 1 'not text (it has a NUL byte)' 'na\0000me = x\n'
+	wrong 1 'not text (byte 0x1b' '\0033[server]\n'
+	wrong 1 'line is longer than 4096 bytes' "#$(printf '%4096s' '')\n"
+	# sections
+	wrong 1 'unknown section [sever]' "[sever]\n$listen"
+	wrong 1 'a section'\''s line ends with "]"' "[server\n$listen"
+	wrong 1 'a section has no name' "[]\n$listen"
+	wrong 1 '"workers" stands before' "workers = 2\n$listen"
+	wrong 2 '[server] twice' "[server]\n[server]\n$listen"
+	wrong 1 '[server] takes no "main"' "[server main]\n$listen"
+	wrong 1 '[listen] without an address' '[listen]\nservice = echo\n'
+	wrong 1 '[listen nonsense]: does not begin' \
+		'[listen nonsense]\nservice = echo\n'
+	wrong 1 '[listen tcp:*:70000]: the port is above 65535' \
+		'[listen tcp:*:70000]\nservice = echo\n'
+	wrong 1 '[listen tcp:*:7] without a service' '[listen tcp:*:7]\n'
+	wrong 3 '[listen tcp:*:7] twice' '[listen tcp:*:7]\nservice = echo
+[listen tcp:*:7]\nservice = echo\n'
+	wrong 6 'name "a" twice' '[listen tcp:*:7]\nservice = echo\nname = a
+[listen udp:*:7]\nservice = echo\nname = a\n'
+	# directives
+	in_server 'wokers = 2' 'unknown directive "wokers"; did you mean'
+	in_server 'service = echo' '"service" belongs into [listen ADDRESS]'
+	in_server 'workers = 3' '"workers" twice'
+	in_server 'user' 'no "=" after "user"'
+	in_server '= 4' 'no name before "="'
+	in_server 'user =' '"user" has no value'
+	in_server 'user = "a' 'user: the quote has no end'
+	in_server 'user = "a" b' 'user: text follows the closing quote'
+	in_listen 'mode = 0600' '"mode" means nothing for'
+	in_listen 'entries = 1' 'unknown directive "entries"'
+	# values
+	wrong 2 'workers: "0" is not' "[server]\nworkers = 0\n$listen"
+	in_server 'worker-connections = many' 'is not a number from 1 to'
+	in_server 'worker-connections = 1048576' 'do not fit the hard limit'
+	in_server 'drain-timeout = 10' 'is not a duration'
+	in_server 'hang-timeout = 9ms' 'is not from 10ms to 1d'
+	in_server 'max-worker-memory = 64M' 'is not a size'
+	in_server 'max-spare = 0' 'is not a number from 1 to 128'
+	in_server 'log-level = inof' 'did you mean "info"?'
+	in_server 'name = a/b' 'is not a name'
+	in_server 'user = no-such-user' 'is not a user of this machine'
+	in_listen 'backlog = 0' 'is not a number from 1 to 65535'
+	in_listen 'idle-timeout = soon' 'is not a duration'
+	wrong 2 'service: "ehco" is not a service; did you mean "echo"?' \
+		'[listen tcp:*:7]\nservice = ehco\n'
+	# what a service, a program or a module says
+	in_listen 'file = nowhere' 'file: "nowhere" cannot be read' qotd
+	in_listen 'command = /nosuch' 'cannot be run: /nosuch: No such' exec
+	in_listen 'amplification = on' \
+		'amplification: is a setting of service' echo
+	wrong 1 '[listen udp:*:19]: answers larger' \
+		'[listen udp:*:19]\nservice = chargen\n'
+	wrong 2 "\"$DIR/no.so\"" \
+		"[listen tcp:*:7]\nservice = $DIR/no.so\n"
+	[ "$n_wrong" -ge 40 ]
+	end_for_wrong
+}
+
+# impossible STATUS WHAT LINE...: what is right by itself, but cannot be now
+impossible() {
+	local status_wanted=$1 what=$2
+
+	shift 2
+	server_config < <(printf '%s\n' "$@")
+	tell reload
+	grep -q -F -- "$what" <<<"$output" || {
+		printf 'not said: %s\nbut:      %s\n' "$what" "$output"
+		return 1
+	}
+	changes_nothing "$status_wanted"
+}
+
+# taken_address: of a server that will stay
+taken_address() {
+	"$GUICHETD" -r "$DIR" -n other -w 1 -l tcp:127.0.0.1:0=echo \
+		>"$DIR/other.log" 2>&1 3>&- </dev/null &
+	echo $! >"$DIR/other.pid"
+	wait_until 10 grep -q ready: "$DIR/other.log"
+	sed -n 's/.* listening on //p' "$DIR/other.log"
+}
+
+@test "a reload to what is impossible now changes nothing" {
+	local before taken good=('[server]' 'workers = 2'
+		'worker-connections = 1000' '[listen tcp:127.0.0.1:0]'
+		'service = echo')
+
+	taken=$(taken_address)
+	begin_for_wrong
+	impossible 1 'address already in use' "${good[@]}" "[listen $taken]" \
+		'service = echo'
+	: >"$DIR/file"
+	impossible 1 'there is a file that is no socket' "${good[@]}" \
+		"[listen unix:$DIR/file]" 'service = echo'
+	[ -f "$DIR/file" ]
+	impossible 1 'No such file or directory' "${good[@]}" \
+		"[listen unix:$DIR/not/there]" 'service = echo'
+	impossible 1 'not an address of this machine' "${good[@]}" \
+		'[listen tcp:192.0.2.1:7]' 'service = echo'
+	impossible 2 'worker-connections: the ledger has no room' "${good[@]:0:2}" \
+		'worker-connections = 1001' "${good[@]:3}"
+	impossible 2 'workers: the ledger has no room' '[server]' \
+		'workers = 128' "${good[@]:2}"
+	impossible 2 'user: is another one' "${good[@]:0:3}" 'user = nobody' \
+		"${good[@]:3}"
+	end_for_wrong
+}
+
+@test "a configuration that is gone, or cannot be read, changes nothing" {
+	local before
+
+	begin_for_wrong
+	mv "$DIR/guichetd.conf" "$DIR/away"
+	tell reload
+	changes_nothing 2
+	is "what it says" \
+		"$DIR/guichetd.conf: No such file or directory" "$(first_line)"
+	mkdir "$DIR/guichetd.conf"
+	tell reload
+	changes_nothing 2
+	is "what it says" "$DIR/guichetd.conf: Is a directory" "$(first_line)"
+	rmdir "$DIR/guichetd.conf"
+	end_for_wrong
 }
