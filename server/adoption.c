@@ -31,38 +31,11 @@ struct meeting {
 	struct call call[LEDGER_MAX_SLOTS];
 	unsigned n_calls;   /* that wait for an answer */
 	unsigned n_missing; /* keepers that have not answered */
+	/* of a process that /proc does not show us: whether it is the keeper,
+	   or only has its pid, nothing but its answer tells */
+	bool is_hidden[LEDGER_MAX_SLOTS];
 	uint64_t deadline_ns;
 };
-
-/* ---- who should be there ---- */
-
-/* A pid may be another's by now: when it began tells. */
-static bool is_alive(const struct ledger_slot *entry, struct slot *slot)
-{
-	pid_t pid = ledger_get(entry->keeper_pid);
-
-	if (pid <= 0)
-		return false;
-	slot->keeper_pidfd = pidfd_open(pid, 0);
-	if (slot->keeper_pidfd < 0)
-		return false;
-	if (crew_start_time(pid) == ledger_get(entry->keeper_born)) {
-		slot->keeper = pid;
-		return true;
-	}
-	close(slot->keeper_pidfd);
-	slot->keeper_pidfd = -1;
-	return false;
-}
-
-static void find_keepers(struct meeting *meeting)
-{
-	struct master *m = meeting->m;
-
-	for (unsigned s = 0; s < m->n_slots; s++)
-		meeting->n_missing +=
-			is_alive(&m->instance.segment.slots[s], &m->slots[s]);
-}
 
 /* ---- calls ---- */
 
@@ -93,6 +66,52 @@ static void drop_call(struct meeting *meeting, struct call *call)
 	close(call->fd);
 	call->fd = -1;
 	meeting->n_calls--;
+}
+
+/* ---- who should be there ---- */
+
+/*
+ * A pid may be another's by now: when it began tells. With ProtectProc= and a
+ * user name space for each start of the service (PrivateUsers=) the keepers of
+ * the former one are hidden from us: one may be there as long as anybody has
+ * the rendezvous open.
+ */
+static bool is_keeper(struct meeting *meeting, pid_t pid, unsigned s)
+{
+	const struct ledger_slot *entry =
+		&meeting->m->instance.segment.slots[s];
+	uint64_t born = crew_start_time(pid);
+
+	if (born)
+		return born == ledger_get(entry->keeper_born);
+	meeting->is_hidden[s] = meeting->n_calls || call_one(meeting) == 0;
+	return meeting->is_hidden[s];
+}
+
+static bool is_alive(struct meeting *meeting, unsigned s)
+{
+	struct slot *slot = &meeting->m->slots[s];
+	pid_t pid =
+		ledger_get(meeting->m->instance.segment.slots[s].keeper_pid);
+
+	if (pid <= 0)
+		return false;
+	slot->keeper_pidfd = pidfd_open(pid, 0);
+	if (slot->keeper_pidfd < 0)
+		return false;
+	if (is_keeper(meeting, pid, s)) {
+		slot->keeper = pid;
+		return true;
+	}
+	close(slot->keeper_pidfd);
+	slot->keeper_pidfd = -1;
+	return false;
+}
+
+static void find_keepers(struct meeting *meeting)
+{
+	for (unsigned s = 0; s < meeting->m->n_slots; s++)
+		meeting->n_missing += is_alive(meeting, s);
 }
 
 /* ---- answers ---- */
@@ -208,22 +227,30 @@ static void drop_dead(struct meeting *meeting)
 
 /* ---- those who do not answer ---- */
 
+/* It ends, unless it may be somebody else's process. */
+static void end_keeper(const struct meeting *meeting, struct slot *slot)
+{
+	struct pollfd end = { .fd = slot->keeper_pidfd, .events = POLLIN };
+
+	if (meeting->is_hidden[slot->number])
+		return;
+	slot_kill(slot);
+	(void)poll(&end, 1, -1); /* a killed process ends */
+}
+
 static void end_silent(struct meeting *meeting)
 {
 	struct master *m = meeting->m;
 
 	for (unsigned s = 0; s < m->n_slots; s++) {
 		struct slot *slot = &m->slots[s];
-		struct pollfd end = { .fd = slot->keeper_pidfd,
-				      .events = POLLIN };
 
 		if (!slot->keeper || slot->control_fd >= 0)
 			continue;
-		log_warning("keeper %u: does not answer, and is ended; its "
+		log_warning("keeper %u: does not answer, and is %s; its "
 			    "connections are lost",
-			    s);
-		slot_kill(slot);
-		(void)poll(&end, 1, -1); /* a killed process ends */
+			    s, meeting->is_hidden[s] ? "left alone" : "ended");
+		end_keeper(meeting, slot);
 		close(slot->keeper_pidfd);
 		slot_init(slot, s);
 	}

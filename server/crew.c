@@ -75,9 +75,11 @@ uint64_t crew_start_time(pid_t pid)
 void crew_publish(struct master *m, const struct slot *slot)
 {
 	struct ledger_slot *entry = &m->instance.segment.slots[slot->number];
+	uint64_t born = slot->keeper ? crew_start_time(slot->keeper) : 0;
 
-	ledger_set(entry->keeper_born,
-		   slot->keeper ? crew_start_time(slot->keeper) : 0);
+	/* an adopted one that we may not look at: it is what it was */
+	if (born || ledger_get(entry->keeper_pid) != slot->keeper)
+		ledger_set(entry->keeper_born, born);
 	ledger_set(entry->keeper_pid, slot->keeper);
 }
 

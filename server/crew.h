@@ -32,7 +32,8 @@ unsigned crew_keep(struct master *m, unsigned n);
 /* Forks a keeper for @slot, now or, when that fails, later. */
 void crew_fork(struct master *m, struct slot *slot);
 
-/* When process @pid began, as proc_pid_stat(5) tells; 0: it is gone. */
+/* When process @pid began, as proc_pid_stat(5) tells; 0: it is gone, or we
+   may not know. */
 uint64_t crew_start_time(pid_t pid);
 
 /* Tells the ledger's readers who is in @slot. */
