@@ -756,13 +756,17 @@ in_seal_lifecycle() {
 	systemctl kill -s USR2 --kill-who=main guichet-sealed
 	wait_until 20 in_all_are "$NEXT"
 	in_is_active "$master" 0
+	# twice: to those that the second one finds it was no parent
+	kill -KILL "$master"
+	wait_until 10 in_is_back "$master"
+	master=$(in_show MainPID)
 	kill -KILL "$master"
 	wait_until 10 in_is_back "$master"
 	in_load_end
 	in_hold_end
 	is "deaths" 0 "$(in_count workers.deaths)"
 	systemctl reload guichet-sealed
-	in_is_active "$(in_show MainPID)" 1
+	in_is_active "$(in_show MainPID)" 2
 	systemctl stop guichet-sealed.socket guichet-sealed
 	in_has_no_process
 }
