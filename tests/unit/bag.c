@@ -57,6 +57,7 @@ static void test_order(void)
 	CHECK_NUMBER(bag_get_fd(&bag), -1);
 	CHECK_NUMBER(bag.err, 0);
 	CHECK_NUMBER(bag_get_fd(&bag), STDIN_FILENO);
+	CHECK(!is_cloexec(STDIN_FILENO));
 	CHECK_NUMBER(bag.err, 0);
 
 	/* nothing is left: zeros, and the error stays */
@@ -96,20 +97,19 @@ static void test_wrong(void)
 }
 
 /* What the new program finds: the numbers of those that it was given. */
-static int become(int bag_fd)
+static int become(struct bag *bag)
 {
-	struct bag bag;
 	int kept[MANY], dropped;
 	char byte = 0;
 
-	bag_unpack(&bag, bag_fd);
-	CHECK(is_cloexec(bag_fd));
-	bag_get(&bag, &dropped, sizeof(dropped));
+	CHECK(is_cloexec(bag->fd));
+	CHECK(!is_cloexec(STDIN_FILENO));
+	bag_get(bag, &dropped, sizeof(dropped));
 	for (int i = 0; i < MANY; i++) {
-		kept[i] = bag_get_fd(&bag);
+		kept[i] = bag_get_fd(bag);
 		CHECK(is_cloexec(kept[i]));
 	}
-	CHECK_NUMBER(bag.err, 0);
+	CHECK_NUMBER(bag->err, 0);
 	CHECK_NUMBER(read(kept[0], &byte, 1), 1);
 	CHECK_NUMBER(byte, 'x');
 	CHECK_NUMBER(fcntl(dropped, F_GETFD), -1);
@@ -118,8 +118,8 @@ static int become(int bag_fd)
 
 static void become_another(void)
 {
-	char name[] = "bag", number[16] = "";
-	char *argv[] = { name, number, NULL };
+	char name[] = "bag";
+	char *argv[] = { name, NULL };
 	int dropped = open_null();
 	int program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	int ends[2];
@@ -127,7 +127,7 @@ static void become_another(void)
 
 	if (bag_open(&bag) < 0 || pipe2(ends, O_CLOEXEC) < 0)
 		abort();
-	(void)snprintf(number, sizeof(number), "%d", bag.fd);
+	bag_mark(&bag, BAG_KEEPER);
 	CHECK_NUMBER(write(ends[1], "x", 1), 1);
 	bag_put(&bag, &dropped, sizeof(dropped));
 	bag_put_fd(&bag, ends[0]);
@@ -149,10 +149,18 @@ static void test_exec(void)
 	CHECK_NUMBER(status, 0);
 }
 
-int main(int argc, char *argv[])
+int main(void)
 {
-	if (argc > 1)
-		return become((int)strtol(argv[1], NULL, 10));
+	struct bag bag;
+
+	switch (bag_inherit(&bag)) {
+	case BAG_NONE:
+		break;
+	case BAG_KEEPER:
+		return become(&bag);
+	default:
+		return 1;
+	}
 	test_order();
 	test_wrong();
 	test_exec();
