@@ -404,6 +404,16 @@ int segment_create(struct segment *segment, const struct config *config,
 	return err;
 }
 
+/* Who touches what the file has lost dies of SIGBUS. */
+static int check_whole(int fd, const struct ledger_header *shape)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return (uint64_t)st.st_size == shape->file_bytes ? 0 : -EPROTO;
+}
+
 int segment_attach(struct segment *segment, int fd, int view_fd,
 		   const char *path)
 {
@@ -414,6 +424,8 @@ int segment_attach(struct segment *segment, int fd, int view_fd,
 	err = view_fd < 0 ? open_view(segment, path) : 0;
 	if (!err)
 		err = ledger_read_shape(fd, &segment->shape);
+	if (!err)
+		err = check_whole(fd, &segment->shape);
 	if (!err)
 		err = map_master_side(segment);
 	if (err)
