@@ -494,11 +494,16 @@ static bool open_one_named(struct opening *opening,
 static bool open_named(struct opening *opening,
 		       const struct listen_config *config)
 {
-	bool is_any = false;
+	bool is_any = false, has_failed;
+	int err = opening->err; /* of former ones: all of them are told */
 
+	opening->err = 0;
 	while (open_one_named(opening, config))
 		is_any = true;
-	return is_any || opening->err;
+	has_failed = opening->err;
+	if (!has_failed)
+		opening->err = err;
+	return is_any || has_failed;
 }
 
 static void open_config(struct opening *opening,
