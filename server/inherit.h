@@ -34,7 +34,8 @@ struct inherited {
 /*
  * Adds @fd, which it takes: close-on-exec and nonblocking from now on. One
  * that is no socket of ours (TCP or unix stream, UDP) or whose inode is there
- * already is closed. Returns 0 or -errno (-EEXIST: it was there already).
+ * already is closed; one that was taken may be
+ * given back. Returns 0 or -errno (-EEXIST: it was there already).
  */
 int inherited_add(struct inherited *inherited, int fd, const char *name);
 

@@ -155,9 +155,10 @@ static void test_twice(void)
 	CHECK_NUMBER(inherited_add(&inherited, other, "b"), -EEXIST);
 	CHECK(is_open(fd) && !is_open(other));
 	CHECK_NUMBER(inherited.n, 1);
-	/* also when it was taken: its number may be used again by then */
+	/* one that was taken may be given back, and taken again */
 	CHECK_NUMBER(inherited_take_inode(&inherited, inode_of(fd)), fd);
-	CHECK_NUMBER(inherited_add(&inherited, dup(fd), "c"), -EEXIST);
+	CHECK_NUMBER(inherited_add(&inherited, fd, "c"), 0);
+	CHECK_NUMBER(inherited_take_inode(&inherited, inode_of(fd)), fd);
 	inherited_close(&inherited);
 	CHECK(is_open(fd));
 	(void)close(fd);
