@@ -207,13 +207,18 @@ static void take_own_table(struct child *child)
 
 	if (close_range((unsigned)low + 1, ~0U, CLOSE_RANGE_UNSHARE) < 0)
 		give_up(child, "descriptors");
-	/* dup2 makes them survive the exec; all others close by then */
+	/* dup2 makes them survive the exec */
 	if (dup2(s->stderr_fd, STDERR_FILENO) < 0 ||
 	    dup2(s->socket_fd, STDIN_FILENO) < 0 ||
 	    dup2(s->socket_fd, STDOUT_FILENO) < 0)
 		give_up(child, "descriptors");
 	if (child->spawn->program->stderr_to == PROGRAM_STDERR_SOCKET &&
 	    dup2(s->socket_fd, STDERR_FILENO) < 0)
+		give_up(child, "descriptors");
+	/* now, for the exec closes them after the keeper has gone on: what it
+	   closed meanwhile would stay open with us. There are some: numbers
+	   below ours get free, and are a connection's or a pipe's */
+	if (close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
 		give_up(child, "descriptors");
 }
 

@@ -115,7 +115,10 @@ static void voice_close(struct voices *voices, struct voice *voice)
 	if (voice->next)
 		voice->next->link = voice->link;
 	voices->is_base[voice->fd] = 0;
-	close(voice->fd); /* which takes it out of the set, too */
+	/* by hand: close(2) leaves it in the set while a child that has yet to
+	   become its program has a copy of it (fails never: it is in there) */
+	(void)epoll_ctl(voices->epoll_fd, EPOLL_CTL_DEL, voice->fd, NULL);
+	close(voice->fd);
 	free(voice);
 }
 
