@@ -798,12 +798,12 @@ quotations() {
 	is "the exit status" 2 "$status"
 }
 
-@test "-s reload and upgrade are not there yet" {
+@test "-s reload and upgrade fail in one line when there is no server" {
 	for word in reload upgrade; do
 		guichetd -r "$DIR" -s "$word"
 		is "the problem" \
-			"guichetd: $word: not available in this version" \
-			"$output"
+			"guichetd: instance default: not running (there is no\
+ $DIR/default.ledger)" "$output"
 		is "the exit status" 1 "$status"
 	done
 }

@@ -64,14 +64,36 @@ has_answered() {
 	is "answers" "$1" "$(n_answers)"
 }
 
-@test "a worker and its keeper can write their own part, and read the rest" {
+# only_their_parts: all workers and keepers
+only_their_parts() {
 	local slot
 
-	server_start -w 2 -l tcp:127.0.0.1:0=echo
-	for slot in 0 1; do
+	for slot in $(column workers slot); do
 		only_its_part "$(column workers pid slot "$slot")" "$slot"
 		only_its_part "$(column workers keeper slot "$slot")" "$slot"
 	done
+}
+
+# order WORD: `guichetd -s` of the server
+order() {
+	"$GUICHETD" -r "$DIR" -n t -s "$1"
+}
+
+@test "a worker and its keeper can write their own part, and read the rest" {
+	server_start -w 2 -l tcp:127.0.0.1:0=echo
+	is "workers" "0 1" "$(column workers slot | xargs)"
+	only_their_parts
+}
+
+@test "after a reload and an upgrade they can write no more than before" {
+	server_start -w 2 -l tcp:127.0.0.1:0=echo
+	order reload
+	is "workers" "0 1" "$(column workers slot | xargs)"
+	only_their_parts
+	only_the_masters
+	order upgrade
+	only_their_parts
+	only_the_masters
 }
 
 @test "a successor can write no more than its predecessor" {
@@ -81,24 +103,42 @@ has_answered() {
 	only_its_part "$(worker_pids)" 0
 }
 
-@test "the master has mapped nothing that a worker can write" {
+# only_the_masters: what the master has mapped
+only_the_masters() {
 	local parts_offset part_bytes
 
-	server_start -w 2 -l tcp:127.0.0.1:0=echo
 	layout
 	# shellcheck disable=SC2153 # of helpers.bash
 	is "what the master has mapped" "rw-s 0 $parts_offset" \
 		"$(maps "$SERVER")"
 }
 
-@test "no worker or keeper has a descriptor of the ledger" {
+@test "the master has mapped nothing that a worker can write" {
+	server_start -w 2 -l tcp:127.0.0.1:0=echo
+	only_the_masters
+}
+
+# no_descriptor WHEN: of the ledger, in any worker or keeper
+no_descriptor() {
 	local pid
 
-	server_start -w 2 -l tcp:127.0.0.1:0=echo
 	for pid in $(worker_pids) $(keeper_pids); do
-		is "descriptors of pid $pid" "" \
+		is "descriptors of pid $pid $1" "" \
 			"$(find "/proc/$pid/fd" -lname '*ledger*')"
 	done
+}
+
+@test "no worker or keeper has a descriptor of the ledger, renewed or not" {
+	server_start -w 2 -l tcp:127.0.0.1:0=echo
+	no_descriptor "at first"
+	order reload
+	no_descriptor "after a reload"
+	order upgrade
+	no_descriptor "after an upgrade"
+	kill -KILL "$SERVER"
+	server_start -w 2 -l tcp:127.0.0.1:0=echo
+	wait_until 20 logged 'adoption: done in'
+	no_descriptor "after an adoption"
 }
 
 @test "a worker cannot make what it reads of the ledger writable" {
@@ -134,9 +174,13 @@ has_answered() {
 
 	server_start -w 1 -l tcp:127.0.0.1:0=echo
 	pid=$(worker_pids)
-	# It is mapped, and has no name that another could open.
-	grep -q 'rw-s .*/memfd:' "/proc/$pid/maps"
-	is "descriptors of it" "" "$(find "/proc/$pid/fd" -lname '*memfd*')"
+	# It is mapped, and has no name; who may open the descriptor that is
+	# kept for the keeper's next program is told by its mode.
+	grep -q 'rw-s .*/memfd:guichet-vault' "/proc/$pid/maps"
+	is "its mode" 600 "$(find "/proc/$pid/fd" -lname '*guichet-vault*' \
+		-exec stat -L -c %a {} +)"
+	is "others" "" "$(find "/proc/$pid/fd" -lname '*memfd:*' \
+		! -lname '*guichet-vault*')"
 	# shellcheck disable=SC2153 # of helpers.bash
 	is "the answer" "$secret" "$("$GUICHET" send \
 		"127.0.0.1:$(server_port echo)" "$secret")"
@@ -147,6 +191,7 @@ has_answered() {
 	local server=$BATS_TEST_DIRNAME/../server
 
 	is "uses" "" "$(grep -nE \
-		'ledger_(head|totals|row|closed|record)|part_(map|point)|ledger_view' \
-		"$server/master.c" "$server/slot.c" "$server/slot.h")"
+		'ledger_(head\b|totals|row|closed|record)|part_(map|point)|ledger_view' \
+		"$server"/{master,crew,instance,renewal,succession}.[ch] \
+		"$server"/{adoption,scaling,slot}.[ch])"
 }

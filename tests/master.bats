@@ -167,16 +167,36 @@ is_state() {
 	stat_is workers.running 1
 }
 
-@test "HUP and USR2 answer in the log and change nothing" {
-	local pids
+@test "HUP and USR2 renew every worker, under the same master and keepers" {
+	local keepers former word
 
-	server_start -l tcp:127.0.0.1:0=echo
-	pids=$(server_pids "$SERVER" | xargs)
+	server_start -w 2 -l tcp:127.0.0.1:0=echo
+	keepers=$(keeper_pids | xargs)
+	talk_begin talk "127.0.0.1:$(server_port echo)"
+	talks before 1
+	former=$(worker_pids)
 	kill -HUP "$SERVER"
-	wait_until 5 log_has 1 'not available'
+	wait_until 20 logged 'reload: done in'
+	not is_any_of "$former" "$(worker_pids)"
+	talks between 2
+	former=$(worker_pids)
 	kill -USR2 "$SERVER"
-	wait_until 5 log_has 2 'not available'
-	is "processes" "$pids" "$(server_pids "$SERVER" | xargs)"
+	wait_until 20 logged 'upgrade: done in'
+	not is_any_of "$former" "$(worker_pids)"
+	talks after 3
+	talk_end
+	is "the keepers" "$keepers" "$(keeper_pids | xargs)"
+	stat_is workers.deaths 0
+	is "the pid in the ledger" "$SERVER" "$(master_pid)"
+}
+
+# is_any_of LINES OTHERS: whether a line of the one is one of the others
+is_any_of() {
+	grep -q -x -F "$1" <<<"$2"
+}
+
+master_pid() {
+	readout -o json | sed 's/.*"pid":\([0-9]*\).*/\1/'
 }
 
 # log_has N PATTERN
@@ -197,29 +217,100 @@ log_has() {
 	stat_is workers.deaths 0
 }
 
-@test "when the master dies, its keepers and workers are gone at once" {
-	local began ms
+@test "when the master dies, its workers serve on; a new one adopts them" {
+	local address keepers
 
 	server_start -w 4 -l tcp:127.0.0.1:0=echo
-	[ "$(server_pids "$SERVER" | wc -l)" = 9 ]
-	began=$(now_ms)
+	address=127.0.0.1:$(server_port echo)
+	keepers=$(keeper_pids | xargs)
+	talk_begin talk "$address"
+	talks before 1
+	server_kill_master
+	talks alone 2
+	is "an answer" hi "$("$GUICHET" send "$address" hi)"
+	server_start -w 4 -l tcp:127.0.0.1:0=echo
+	logged 'took over from a master that died: 4 of its keepers'
+	wait_until 20 logged 'adoption: done in'
+	is "the address" "$address" "127.0.0.1:$(server_port echo)"
+	is "the keepers" "$keepers" "$(keeper_pids | xargs)"
+	talks after 3
+	talk_end
+	wait_until 10 stat_is connections.open 0
+	stat_is connections.closed.eof 2
+	stat_is connections.closed 2
+	stat_is workers.deaths 0
+	server_stop
+	is "what is left of the orphans" "" "$(server_pids "${SERVERS[0]}")"
+	says_stopped
+}
+
+# server_kill_master: only it; the rest lives
+server_kill_master() {
 	kill -KILL "$SERVER"
-	until server_has_no_process "$SERVER" >/dev/null; do
-		[ $(($(now_ms) - began)) -lt 5000 ]
-	done
-	ms=$(($(now_ms) - began))
-	echo "# gone after $ms ms" >&3
-	[ "$ms" -lt 1000 ]
+	wait_until 10 not is_running "$SERVER"
 	wait "$SERVER" 2>/dev/null || true
 }
 
-@test "processes tell in ps what they are" {
+@test "orphans to whom no master comes are gone after orphan-timeout" {
+	local began ms
+
+	server_config <<-END
+		[server]
+		workers = 4
+		orphan-timeout = 300ms
+		[listen tcp:127.0.0.1:0]
+		service = echo
+	END
+	server_start
+	[ "$(server_pids "$SERVER" | wc -l)" = 9 ]
+	began=$(now_ms)
+	server_kill_master
+	wait_until 5 server_has_no_process "$SERVER"
+	ms=$(($(now_ms) - began))
+	echo "# gone after $ms ms" >&3
+	[ "$ms" -ge 300 ]
+}
+
+@test "orphans let connections end, within drain-timeout" {
+	server_config <<-END
+		[server]
+		workers = 1
+		orphan-timeout = 100ms
+		drain-timeout = 500ms
+		[listen tcp:127.0.0.1:0]
+		service = echo
+	END
+	server_start
+	talk_begin talk "127.0.0.1:$(server_port echo)"
+	talks before 1
+	server_kill_master
+	wait_until 5 logged 'no new master has come; draining'
+	talks draining 2
+	wait_until 5 server_has_no_process "$SERVER"
+	talk_end
+}
+
+@test "processes tell in ps what they are, and of what version" {
+	local version
+
+	version=$("$GUICHETD" --version | sed -n '1s/.* //p')
 	server_start -w 1 -l tcp:127.0.0.1:0=echo
-	is "titles" "guichetd: keeper 0
-guichetd: master, instance t
-guichetd: worker 0" "$(for pid in $(server_pids "$SERVER"); do
+	is "titles" "$(titles "$version")" "$(shown_titles)"
+	"$GUICHETD" -r "$DIR" -n t -s reload
+	is "titles after a reload" "$(titles "$version")" "$(shown_titles)"
+}
+
+titles() {
+	printf '%s\n' "guichetd: keeper 0, $1" \
+		"guichetd: master, instance t, $1" "guichetd: worker 0, $1"
+}
+
+shown_titles() {
+	local pid
+
+	for pid in $(server_pids "$SERVER"); do
 		tr '\0' '\n' <"/proc/$pid/cmdline" | sed 's/ *$//' | head -n 1
-	done | sort)"
+	done | sort
 }
 
 # --- a second server ----------------------------------------------------------
