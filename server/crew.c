@@ -128,7 +128,7 @@ void crew_on_death(struct master *m, struct slot *slot, int status)
 
 	slot_keeper_died(slot, status);
 	renewal_on_death(m, slot, status);
-	if (!slot_is_retiring(slot))
+	if (!slot_is_retiring(slot) && !slot->has_left)
 		ledger_add(entry->keeper_deaths, 1);
 	crew_publish(m, slot);
 }
@@ -181,16 +181,32 @@ static bool add_one(struct master *m)
 	return true;
 }
 
-static void retire_last(struct master *m)
+/* The last one that @is_such; returns whether there was one. */
+static bool retire_last(struct master *m, bool (*is_such)(const struct slot *))
 {
 	unsigned s = m->n_slots;
 
-	while (s-- > 0 && !slot_is_kept(&m->slots[s]))
-		continue;
+	while (s > 0 && !is_such(&m->slots[s - 1]))
+		s--;
+	if (!s--)
+		return false;
 	log_info("worker %u: retires", s);
 	slot_order(&m->slots[s], ORDER_RETIRE, UINT64_MAX);
 	if (m->slots[s].state == SLOT_BACKOFF)
 		slot_init(&m->slots[s], s);
+	return true;
+}
+
+static bool is_idle(const struct slot *slot)
+{
+	return slot_is_kept(slot) && !slot->n_open;
+}
+
+void crew_spare_one(struct master *m)
+{
+	if (!retire_last(m, is_idle))
+		(void)retire_last(m, slot_is_kept);
+	m->n_wanted = crew_count(m, slot_is_kept);
 }
 
 unsigned crew_keep(struct master *m, unsigned n)
@@ -199,8 +215,8 @@ unsigned crew_keep(struct master *m, unsigned n)
 
 	while (n_kept < n && add_one(m))
 		n_kept++;
-	for (; n_kept > n; n_kept--)
-		retire_last(m);
+	while (n_kept > n && retire_last(m, slot_is_kept))
+		n_kept--;
 	m->n_wanted = n_kept;
 	return n_kept;
 }

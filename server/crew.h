@@ -29,6 +29,12 @@ uint64_t crew_n_open(const struct master *m);
  */
 unsigned crew_keep(struct master *m, unsigned n);
 
+/*
+ * One fewer, where it costs least: an idle one, which is gone at once, or else
+ * the last one.
+ */
+void crew_spare_one(struct master *m);
+
 /* Forks a keeper for @slot, now or, when that fails, later. */
 void crew_fork(struct master *m, struct slot *slot);
 

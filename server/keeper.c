@@ -37,8 +37,16 @@
 /* A worker that hangs is dead so long after its time, or never will be. */
 #define HANG_GRACE_NS (2 * NS_PER_S)
 
-/* How often the master hears how busy the worker is. */
-#define LOAD_EACH_NS (100 * NS_PER_MS)
+/*
+ * How often the master hears how busy the worker is: while it follows the load
+ * as soon as that changes, else (and when it does not) now and then, as a sign
+ * of life. See SILENCE_MAX_NS in master.c.
+ */
+#define LOAD_EACH_NS   (100 * NS_PER_MS)
+#define LOAD_ANYWAY_NS NS_PER_S
+
+/* Less of a change, in 1/1000, is none. */
+#define BUSY_STEP 20U
 
 struct keeper {
 	struct posting p;
@@ -47,12 +55,18 @@ struct keeper {
 	pid_t worker;     /* 0: none lives */
 	bool is_stopped;  /* by SIGSTOP: it does not hang */
 	bool was_retired; /* told to, and then to serve: it may leave yet */
+	bool was_asked;   /* to leave for a successor: the same */
 	bool was_shot;
 	uint64_t born_ns;
 	uint64_t clone_at_ns; /* when the next one is due */
 	struct recycling recycling;
 	struct load load;
-	uint64_t load_at_ns;
+	uint64_t load_at_ns; /* when it is measured next */
+	struct told {
+		uint64_t at_ns;
+		uint32_t busy;
+		uint64_t n_open;
+	} told; /* what the master knows */
 
 	/* what goes over to the program that this one becomes */
 	struct past {
@@ -221,6 +235,7 @@ static void clone_worker(struct keeper *k)
 	ledger_set(head->heartbeat_mono_ns, k->born_ns);
 	ledger_set(k->p.post.order->is_to_leave, k->is_renewing);
 	k->was_retired = false;
+	k->was_asked = k->is_renewing;
 	recycling_begin(&k->recycling, &k->p.config, &k->p.post.part,
 			k->born_ns);
 	k->worker = clone_sharing_fds();
@@ -339,8 +354,7 @@ static bool has_left(const struct keeper *k, int status)
 {
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 
-	return (code == WORKER_EXIT_LEFT &&
-		ledger_get(k->p.post.order->is_to_leave)) ||
+	return (code == WORKER_EXIT_LEFT && k->was_asked) ||
 	       (code == WORKER_EXIT_DONE && k->was_retired);
 }
 
@@ -436,8 +450,9 @@ static void give_order(struct keeper *k, enum order order, uint64_t deadline_ns)
 {
 	struct order_page *page = k->p.post.order;
 
-	k->was_retired = order == ORDER_SERVE && k->past.order == ORDER_RETIRE;
+	k->was_retired |= k->past.order == ORDER_RETIRE;
 	k->past.order = order;
+	k->load_at_ns = k->told.at_ns = 0; /* it is asked: tell at once */
 	ledger_set(page->deadline_mono_ns, deadline_ns);
 	/* release: pairs with the worker's acquire in obey() */
 	atomic_store_explicit(&page->order, order, memory_order_release);
@@ -449,6 +464,7 @@ static void give_order(struct keeper *k, enum order order, uint64_t deadline_ns)
 /* Between two turns, so that a successor finds nothing half done. */
 static void ask_to_leave(struct keeper *k)
 {
+	k->was_asked = true;
 	ledger_set(k->p.post.order->is_to_leave, 1);
 	poke_worker(k);
 }
@@ -484,6 +500,7 @@ static void give_renewal_up(struct keeper *k)
 	k->is_renewing = false;
 	k->is_bare = false;
 	k->clone_at_ns = 0;
+	recycling_take_back(&k->recycling);
 	ledger_set(k->p.post.order->is_to_leave, 0);
 }
 
@@ -670,6 +687,7 @@ static void accept_master(struct keeper *k)
 	if (greet_master(k) == 0 &&
 	    dup3(k->suitor_fd, k->p.post.control_fd, O_CLOEXEC) >= 0) {
 		k->is_orphan = false;
+		k->load_at_ns = k->told.at_ns = 0; /* it knows nothing yet */
 		log_notice("keeper %u: has a new master", k->p.post.slot);
 	}
 	drop_suitor(k);
@@ -719,10 +737,23 @@ static void watch_heartbeat(struct keeper *k, uint64_t now_ns)
 	(void)kill(k->worker, SIGKILL);
 }
 
-/* Old, large or long in use: a successor costs its connections nothing. */
+static bool may_recycle(const struct keeper *k)
+{
+	uint32_t state = ledger_get(k->p.post.part.head->state);
+
+	return k->worker && !k->is_renewing &&
+	       (k->past.order == ORDER_SERVE ||
+		k->past.order == ORDER_RETIRE) &&
+	       (state == WORKER_SERVING || state == WORKER_DRAINING);
+}
+
+/*
+ * Old, large or long in use: a successor costs its connections nothing. Asked
+ * once: a worker that does not leave hangs, or its handler waits for something.
+ */
 static void recycle(struct keeper *k, uint64_t now_ns)
 {
-	if (!k->worker || k->is_renewing || k->past.order == ORDER_STOP ||
+	if (!may_recycle(k) ||
 	    !recycling_is_due(&k->recycling, &k->p.config, &k->p.post.part,
 			      k->worker, now_ns))
 		return;
@@ -741,18 +772,46 @@ static bool hangs_for_long(const struct keeper *k, uint64_t now_ns)
 	       now_ns > beat_ns + limit_ns + HANG_GRACE_NS;
 }
 
+/* The master does as the load wants, and we are one of those that it counts */
+static bool is_followed(const struct keeper *k)
+{
+	return k->p.config.workers_max && k->past.order == ORDER_SERVE;
+}
+
+static uint32_t measure(struct keeper *k, uint64_t now_ns)
+{
+	if (!k->worker)
+		return 0;
+	return load_measure(&k->load, is_handler_in_hand(k->p.post.part.head),
+			    now_ns);
+}
+
+static bool is_news(const struct told *told, uint32_t busy, uint64_t n_open,
+		    uint64_t now_ns)
+{
+	uint32_t change = busy > told->busy ? busy - told->busy :
+					      told->busy - busy;
+
+	return now_ns - told->at_ns >= LOAD_ANYWAY_NS || change >= BUSY_STEP ||
+	       n_open != told->n_open;
+}
+
 static void tell_load(struct keeper *k, uint64_t now_ns)
 {
-	const struct ledger_head *head = k->p.post.part.head;
-	uint32_t busy = 0;
+	uint64_t n_open = ledger_get(k->p.post.part.head->n_open);
+	uint32_t busy;
 
-	if (k->is_orphan || now_ns < k->load_at_ns || hangs_for_long(k, now_ns))
+	if (k->is_orphan || now_ns < k->load_at_ns)
 		return;
-	k->load_at_ns = now_ns + LOAD_EACH_NS;
-	if (k->worker)
-		busy = load_measure(&k->load, now_ns);
-	control_say(k->p.post.control_fd, CONTROL_LOAD, (int32_t)busy,
-		    ledger_get(head->n_open));
+	k->load_at_ns =
+		now_ns + (is_followed(k) ? LOAD_EACH_NS : LOAD_ANYWAY_NS);
+	if (hangs_for_long(k, now_ns))
+		return;
+	busy = measure(k, now_ns);
+	if (!is_news(&k->told, busy, n_open, now_ns))
+		return;
+	k->told = (struct told){ now_ns, busy, n_open };
+	control_say(k->p.post.control_fd, CONTROL_LOAD, (int32_t)busy, n_open);
 }
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * load.c - how busy a worker is, as the kernel's clock of it tells
+ * load.c - how busy a worker is
  */
 #include "server/load.h"
 
@@ -8,6 +8,14 @@
 
 /* Shorter spans say more of the scheduler than of the worker. */
 #define SPAN_MIN_NS (20 * NS_PER_MS)
+
+/*
+ * How much the latest look is worth, one part of so many. A measured share
+ * that stays is believed at the second look; of what is only there or not,
+ * it takes more of them to tell a share.
+ */
+#define FADE_WORKING  2U
+#define FADE_HANDLING 8U
 
 static uint64_t cpu_ns(const struct load *load)
 {
@@ -25,16 +33,29 @@ void load_begin(struct load *load, pid_t pid, uint64_t now_ns)
 		load->clock = CLOCK_PROCESS_CPUTIME_ID; /* ours: idle */
 }
 
-uint32_t load_measure(struct load *load, uint64_t now_ns)
+/* @mean with one look more; it comes to 0 and to 1000 as well. */
+static uint32_t fade(uint32_t mean, uint32_t look, uint32_t parts)
+{
+	uint32_t rest = look > mean ? parts - 1 : 0; /* round towards @look */
+
+	return (mean * (parts - 1) + look + rest) / parts;
+}
+
+uint32_t load_measure(struct load *load, bool is_handling, uint64_t now_ns)
 {
 	uint64_t span_ns = now_ns - load->at_ns;
-	uint64_t used_ns = cpu_ns(load);
+	uint64_t used_ns, share;
 
-	if (span_ns < SPAN_MIN_NS)
-		return load->busy;
-	load->busy = (uint32_t)min_u64(1000, (used_ns - load->cpu_ns) * 1000 /
-						     span_ns);
-	load->cpu_ns = used_ns;
-	load->at_ns = now_ns;
-	return load->busy;
+	if (span_ns >= SPAN_MIN_NS) {
+		used_ns = cpu_ns(load);
+		share = (used_ns - load->cpu_ns) * 1000 / span_ns;
+		load->working = fade(load->working,
+				     (uint32_t)min_u64(1000, share),
+				     FADE_WORKING);
+		load->handling = fade(load->handling, is_handling ? 1000 : 0,
+				      FADE_HANDLING);
+		load->cpu_ns = used_ns;
+		load->at_ns = now_ns;
+	}
+	return (uint32_t)max_u64(load->working, load->handling);
 }

@@ -40,7 +40,7 @@
 /* Two TERMs closer together than this are one. */
 #define TERM_TWICE_NS (100 * NS_PER_MS)
 
-/* A keeper says ten times a second that all is well. */
+/* A keeper says once a second that all is well, or more often. */
 #define SILENCE_MAX_NS (5 * NS_PER_S)
 
 /* How often the service manager hears what we do. */
@@ -548,6 +548,7 @@ static void begin_adopted(struct master *m, int n)
 	log_notice("took over from a master that died: %d of its keepers", n);
 	for (unsigned s = 0; s < m->n_slots; s++)
 		crew_publish(m, &m->slots[s]);
+	m->n_wanted = crew_count(m, slot_is_kept); /* so the load had it */
 	m->renewal.kind = RENEWAL_ADOPTION;
 	m->renewal.begun_ns = clock_mono_ns();
 	say_ready(m);

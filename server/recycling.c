@@ -10,7 +10,7 @@
 
 #include "common/units.h"
 
-/* Reading /proc costs a system call or three. */
+/* Reading /proc costs a system call or three, and a successor a fork. */
 #define LOOK_EACH_NS NS_PER_S
 
 /* @limit less up to a tenth of it. */
@@ -66,30 +66,38 @@ static uint64_t memory_bytes(pid_t pid)
 	if (fscanf(in, "%*u %lu %lu", &resident, &shared) != 2)
 		resident = shared = 0;
 	(void)fclose(in);
+	if (resident < shared)
+		return 0; /* they are not counted at the same moment */
 	return (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static bool is_too_large(struct recycling *r, const struct config *config,
-			 pid_t pid, uint64_t now_ns)
+static const char *find_reason(const struct recycling *r,
+			       const struct config *config,
+			       const struct part *part, pid_t pid,
+			       uint64_t now_ns)
 {
-	if (config->max_worker_memory_bytes == UNITS_OFF ||
-	    now_ns < r->look_at_ns)
-		return false;
-	r->look_at_ns = now_ns + LOOK_EACH_NS;
-	return memory_bytes(pid) > config->max_worker_memory_bytes;
+	if (now_ns >= r->due_ns)
+		return "max-worker-age";
+	if (r->max_accepted != UINT64_MAX &&
+	    n_accepted(part, config) - r->accepted >= r->max_accepted)
+		return "max-worker-connections";
+	if (config->max_worker_memory_bytes != UNITS_OFF &&
+	    memory_bytes(pid) > config->max_worker_memory_bytes)
+		return "max-worker-memory";
+	return NULL;
 }
 
 bool recycling_is_due(struct recycling *r, const struct config *config,
 		      const struct part *part, pid_t pid, uint64_t now_ns)
 {
-	if (r->why)
-		return false; /* it was told */
-	if (now_ns >= r->due_ns)
-		r->why = "max-worker-age";
-	else if (r->max_accepted != UINT64_MAX &&
-		 n_accepted(part, config) - r->accepted >= r->max_accepted)
-		r->why = "max-worker-connections";
-	else if (is_too_large(r, config, pid, now_ns))
-		r->why = "max-worker-memory";
+	if (r->why || now_ns < r->look_at_ns)
+		return false; /* it was told; or it is not the time */
+	r->look_at_ns = now_ns + LOOK_EACH_NS;
+	r->why = find_reason(r, config, part, pid, now_ns);
 	return r->why;
+}
+
+void recycling_take_back(struct recycling *r)
+{
+	r->why = NULL;
 }

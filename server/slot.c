@@ -95,6 +95,7 @@ static void all_gone(struct slot *slot)
 	close(slot->control_fd);
 	slot->control_fd = -1;
 	slot->is_serving = false;
+	slot->busy = 0;
 	slot->n_open = 0;
 	if (slot_is_retiring(slot)) {
 		slot_init(slot, slot->number);
@@ -103,7 +104,7 @@ static void all_gone(struct slot *slot)
 	slot->state = SLOT_BACKOFF;
 	/* one that served for a while is replaced at once */
 	slot->fork_at_ns = now_ns;
-	if (now_ns - slot->born_ns < NS_PER_S)
+	if (!slot->has_left && now_ns - slot->born_ns < NS_PER_S)
 		slot->fork_at_ns +=
 			backoff_strike(&slot->backoff, now_ns - slot->born_ns);
 }
@@ -122,6 +123,15 @@ static void log_loss(const struct slot *slot, int status)
 						  WEXITSTATUS(status));
 }
 
+/* It retired, and was called back too late, or it was to leave anyway. */
+bool slot_has_left(const struct slot *slot, int status)
+{
+	if (slot_is_retiring(slot))
+		return status == -1 || WIFEXITED(status);
+	return status != -1 && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == EXIT_DONE;
+}
+
 /*
  * Until its worker is gone too (it dies with its keeper, but not before it),
  * the slot's part of the ledger has a writer, and must not get another. The
@@ -129,14 +139,13 @@ static void log_loss(const struct slot *slot, int status)
  */
 void slot_keeper_died(struct slot *slot, int status)
 {
-	bool has_left = status == -1 || WIFEXITED(status);
-
 	slot->keeper = 0;
 	slot->state = SLOT_LOST;
+	slot->has_left = slot_has_left(slot, status);
 	if (slot->keeper_pidfd >= 0)
 		close(slot->keeper_pidfd);
 	slot->keeper_pidfd = -1;
-	if (slot_is_retiring(slot) && has_left)
+	if (slot->has_left)
 		return;
 	slot->last_status = status;
 	slot->n_failures += !slot->has_served;

@@ -45,6 +45,7 @@ struct slot {
 	enum order order;    /* the last that it was given */
 	unsigned n_failures; /* deaths before any of its workers served */
 	int last_status;     /* of the latest death, as waitpid(2) tells */
+	bool has_left;       /* the keeper did, as it was told */
 	uint64_t born_ns;
 	uint64_t fork_at_ns;
 	struct backoff backoff;
@@ -77,7 +78,10 @@ void slot_order(struct slot *slot, enum order order, uint64_t deadline_mono_ns);
 void slot_renew(struct slot *slot);
 int slot_send_plan(struct slot *slot, const struct keeper_plan *plan);
 
-/* The keeper died with @status (-1: unknown): what becomes of the slot. */
+/* Whether a keeper that died with @status (-1: unknown) was told to. */
+bool slot_has_left(const struct slot *slot, int status);
+
+/* The keeper died with @status: what becomes of the slot. */
 void slot_keeper_died(struct slot *slot, int status);
 
 /*

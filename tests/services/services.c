@@ -5,6 +5,6 @@
 #include "tests/services/services.h"
 
 const struct service *const test_services[] = {
-	&poison_service, &lines_service,    &give_service,
-	&probe_service,  &scribble_service, NULL,
+	&poison_service,   &lines_service, &give_service, &probe_service,
+	&scribble_service, &slow_service,  NULL,
 };

@@ -14,5 +14,6 @@ extern const struct service lines_service;
 extern const struct service give_service;
 extern const struct service probe_service;
 extern const struct service scribble_service;
+extern const struct service slow_service;
 
 #endif
