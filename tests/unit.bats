@@ -91,3 +91,7 @@ unit() {
 	done
 	[ "$missing" = 0 ]
 }
+
+@test "a worker is due by its limits, once, not all at the same time; and busy" {
+	unit recycling
+}
