@@ -82,10 +82,17 @@ static uint64_t queue_of(const struct listener *listener)
 	}
 }
 
-static void add_slot(struct sum *sum, const struct slot *slot, uint64_t now_ns)
+/* One without room for connections is as busy as one without time for them. */
+static uint64_t busy_of(const struct slot *slot, uint64_t n_max)
+{
+	return max_u64(slot->busy, min_u64(slot->n_open, n_max) * 1000 / n_max);
+}
+
+static void add_slot(struct sum *sum, const struct slot *slot, uint64_t n_max,
+		     uint64_t now_ns)
 {
 	sum->n++;
-	sum->busy += slot->busy;
+	sum->busy += busy_of(slot, n_max);
 	if (slot->is_serving)
 		sum->n_idle += !slot->n_open;
 	else
@@ -98,7 +105,8 @@ static struct sum sum_up(const struct master *m, uint64_t now_ns)
 
 	for (unsigned s = 0; s < m->n_slots; s++)
 		if (slot_is_kept(&m->slots[s]))
-			add_slot(&sum, &m->slots[s], now_ns);
+			add_slot(&sum, &m->slots[s],
+				 m->config.worker_connections, now_ns);
 	for (size_t i = 0; i < m->instance.n_listeners; i++)
 		sum.queue += queue_of(&m->instance.listeners[i]);
 	return sum;
