@@ -7,9 +7,10 @@
  * over: a worker that holds more than its share, as the ledger shows, takes
  * itself out of the queue of waiters and stands in line again at its end.
  *
- * One that is full stands aside, so that others get what comes; but when none
- * has room, those that are full last refuse. With one connection a worker
- * nobody does: clients wait in the kernel's queue until a worker is free.
+ * One that is full stands aside, so that others get what comes, or those that
+ * the load brings (scaling.h); but when none has room, and there are as many
+ * workers as may be, those that are full last refuse. With one connection a
+ * worker nobody does: clients wait in the kernel's queue until one is free.
  */
 #include "server/accept.h"
 
@@ -98,17 +99,18 @@ static bool is_full(const struct worker *w)
 static bool have_others_room(const struct worker *w)
 {
 	const struct ledger_view *view = &w->post->view;
-	unsigned n_slots = ledger_view_n_used(view);
+	unsigned n_slots = ledger_view_n_used(view), n_serving = 0;
 
 	for (unsigned s = 0; s < n_slots; s++) {
 		const struct ledger_head *head = ledger_view_head(view, s);
 
-		if (s != w->post->slot &&
-		    ledger_get(head->state) == WORKER_SERVING &&
-		    ledger_get(head->n_open) < w->n_max)
+		if (ledger_get(head->state) != WORKER_SERVING)
+			continue;
+		n_serving++;
+		if (s != w->post->slot && ledger_get(head->n_open) < w->n_max)
 			return true;
 	}
-	return false;
+	return n_serving < w->post->config->workers_max;
 }
 
 /* Whether what comes is for others: those who have room, or will have. */
