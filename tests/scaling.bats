@@ -274,6 +274,25 @@ says_states() {
 	nothing_was_lost
 }
 
+@test "workers sent away and called back at once lose nothing" {
+	server_start -w 3 -l tcp:127.0.0.1:0=echo
+	"$GUICHET" bench "127.0.0.1:$(server_port echo)" -c 10 -R 500 -d 4s \
+		--churn -o json >"$DIR/bench.json" 3>&- &
+	BACKGROUND+=($!)
+	while is_running "${BACKGROUND[0]}"; do
+		kill -TTOU "$SERVER"
+		pass_ms $((RANDOM % 15))
+		kill -TTIN "$SERVER"
+		pass_ms $((RANDOM % 60))
+	done
+	wait "${BACKGROUND[0]}"
+	is "failed" 0 "$(json "$DIR/bench.json" failed)"
+	# signals that wait count once; so there may be more or fewer by now
+	"$GUICHETD" -r "$DIR" -n t -l tcp:127.0.0.1:0=echo -w 3 -s reload
+	wait_until 10 workers_are serving 3
+	nothing_was_lost
+}
+
 # --- what it costs ------------------------------------------------------------
 
 # n_naps PID...: how often they went to sleep, all together
