@@ -862,3 +862,306 @@ taken_address() {
 	rmdir "$DIR/guichetd.conf"
 	end_for_wrong
 }
+
+# --- what a reload changes ----------------------------------------------------
+
+is_refused() {
+	local answer
+
+	answer=$("$GUICHET" send -w 2s "$1" hi 2>&1) && return 1
+	grep -q 'Connection refused' <<<"$answer"
+}
+
+address_of() {
+	column listeners address name "$1" | head -n 1
+}
+
+@test "a listener that is added opens, and one that is removed keeps its connections" {
+	local kept gone
+
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo' 'name = kept' \
+		"[listen unix:$DIR/gone.sock]" 'service = echo' 'name = file' \
+		'[listen tcp:*:0]' 'service = echo' 'name = gone'
+	kept=$(address_of kept)
+	gone=127.0.0.1:$(server_port gone)
+	talk_begin talk "$gone"
+	talks hello
+	configure '[listen tcp:127.0.0.1:0]' 'service = echo' 'name = kept' \
+		"[listen unix:$DIR/new.sock]" 'service = echo' 'name = new'
+	reload
+	is "the kept one's address" "$kept" "$(address_of kept)"
+	is "its answer" hi "$("$GUICHET" send "$kept" hi)"
+	is "the new one's" hi "$("$GUICHET" send "unix:$DIR/new.sock" hi)"
+	[ ! -e "$DIR/gone.sock" ]
+	is_refused "$gone"
+	talks "still here"
+	reload # once more, with what is left of it
+	talks "and again"
+	is "open" 1 "$(counter listener.gone.connections.open)"
+	talk_end
+	wait_until 5 stat_is connections.open 0
+	stat_is connections.closed.eof 3
+	server_stop
+	[ ! -e "$DIR/new.sock" ]
+}
+
+@test "a listener may come and go as often as one likes" {
+	local n
+
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	for n in $(seq 8); do
+		configure '[listen tcp:127.0.0.1:0]' 'service = echo' \
+			"[listen unix:$DIR/$n.sock]" 'service = echo' \
+			'[listen udp:127.0.0.1:0]' 'service = echo' \
+			"name = d$n"
+		reload
+		is "an answer" hi "$("$GUICHET" send "unix:$DIR/$n.sock" hi)"
+		is "a datagram's" hi "$("$GUICHET" send "$(address_of "d$n")" hi)"
+		[ ! -e "$DIR/$((n - 1)).sock" ]
+	done
+	stat_is workers.deaths 0
+	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
+}
+
+@test "more workers, then fewer: each comes or goes, and no connection notices" {
+	server_config < <(printf '%s\n' '[server]' 'workers = 2' \
+		'worker-connections = 100' '[listen tcp:127.0.0.1:0]' \
+		'service = echo')
+	server_start
+	hold 60 "$(echo_address)" -N 120
+	sed -i 's/^workers = .*/workers = 4/' "$DIR/guichetd.conf"
+	reload
+	stat_is workers.running 4
+	each_once 4
+	sed -i 's/^workers = .*/workers = 1/' "$DIR/guichetd.conf"
+	reload
+	stat_is connections.open 60
+	hold_end
+	wait_until 10 stat_is workers.running 1
+	wait_until 10 each_once 1
+	stat_is connections.closed.eof 60
+	stat_is workers.deaths 0
+	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
+}
+
+@test "a new idle-timeout holds for connections that there are" {
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	hold 20 "$(echo_address)"
+	configure '[listen tcp:127.0.0.1:0]' 'service = echo' \
+		'idle-timeout = 300ms'
+	reload
+	wait_until 10 stat_is connections.closed.idle 20
+	stat_is connections.closed 20
+}
+
+@test "no idle-timeout any more: it does not close whom there are" {
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo' \
+		'idle-timeout = 3s' '[listen tcp:127.0.0.1:0]' \
+		'service = echo' 'idle-timeout = 4s' 'name = clock'
+	hold 20 "$(echo_address)" -N 40
+	configure '[listen tcp:127.0.0.1:0]' 'service = echo' \
+		'[listen tcp:127.0.0.1:0]' 'service = echo' \
+		'idle-timeout = 4s' 'name = clock'
+	reload
+	"$GUICHET" talk "$(address_of clock)" < <(sleep 30) >/dev/null
+	stat_is listener.clock.connections.closed.idle 1
+	stat_is listener.echo.connections.closed 0
+	hold_end
+}
+
+@test "settings of a service hold for the connections that come" {
+	echo first >"$DIR/q"
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = qotd' "file = $DIR/q"
+	is "the quotation" first "$(quotation)"
+	echo second >"$DIR/q"
+	is "before the reload" first "$(quotation)"
+	reload
+	is "after the reload" second "$(quotation)"
+	echo third >"$DIR/other"
+	configure '[listen tcp:127.0.0.1:0]' 'service = qotd' \
+		"file = $DIR/other"
+	reload
+	is "of another file" third "$(quotation)"
+	rm "$DIR/other"
+	tell reload
+	is "the exit status without it" 2 "$status"
+	is "after that" third "$(quotation)"
+}
+
+quotation() {
+	"$GUICHET" talk "$(address_of qotd)" </dev/null | tr -d '\r'
+}
+
+@test "another service on the same address: who was there keeps what he had" {
+	local address
+
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo' 'name = it' \
+		"[listen unix:$DIR/it.sock]" 'service = echo' 'name = file'
+	address=$(address_of it)
+	configure "[listen $address]" 'service = echo' 'name = it' \
+		"[listen unix:$DIR/it.sock]" 'service = echo' 'name = file'
+	reload
+	is "the address" "$address" "$(address_of it)"
+	talk_begin talk "$address"
+	talks hello
+	configure "[listen $address]" 'service = discard' 'name = it' \
+		"[listen unix:$DIR/it.sock]" 'service = discard' 'name = file'
+	reload
+	talks "still an echo"
+	is "what new ones hear" "" "$("$GUICHET" talk "$address" <<<hi)"
+	is "and there" "" "$("$GUICHET" talk "unix:$DIR/it.sock" <<<hi)"
+	configure "[listen $address]" 'service = echo' 'name = it' \
+		"[listen unix:$DIR/it.sock]" 'service = echo' 'name = file'
+	reload
+	talks "the same one"
+	is "what new ones hear" hi "$("$GUICHET" send "$address" hi)"
+	is "and there" hi "$("$GUICHET" send "unix:$DIR/it.sock" hi)"
+	talk_end
+	stat_is workers.deaths 0
+}
+
+@test "programs run on over a reload, an upgrade, and another master" {
+	local pid former
+
+	next_program
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = exec' \
+		'command = /bin/cat'
+	talk_begin talk "$(address_of exec)"
+	talks hello
+	pid=$(column connections pid)
+	is_running "$pid"
+	reload
+	talks "after a reload"
+	upgrade_to "$DIR/next"
+	talks "after an upgrade"
+	is "the program" "$pid" "$(column connections pid)"
+	configure '[listen tcp:127.0.0.1:0]' 'service = exec' \
+		'command = /bin/echo another one'
+	reload
+	talks "after another command"
+	is "what new ones hear" "another one" \
+		"$("$GUICHET" talk "$(address_of exec)" </dev/null)"
+	master_dies
+	master_returns
+	talks "after the master died"
+	is "the program" "$pid" "$(column connections pid slot \
+		"$(column connections worker | head -n 1)" | head -n 1)" ||
+		true
+	is_running "$pid"
+	talk_end
+	wait_until 10 not is_running "$pid"
+	wait_until 10 stat_is connections.closed.eof 2
+	stat_is connections.closed 2
+	server_stop
+	none_left
+}
+
+@test "unix connections, and datagrams, over reloads and an upgrade" {
+	local n
+
+	next_program
+	begin_with "[listen unix:$DIR/it.sock]" 'service = echo' 'name = it' \
+		'[listen udp:127.0.0.1:0]' 'service = echo' 'name = datagrams'
+	background stream "$GUICHET" bench "unix:$DIR/it.sock" -c 50 -P 4 \
+		-s 1-20k -d 10m -w 60s -o json
+	stream=$!
+	background datagrams "$GUICHET" bench "$(address_of datagrams)" -c 20 \
+		-R 1000 -d 10m -w 5s -o json
+	wait_until 10 stat_above messages 100
+	for n in $(seq 10); do reload; done
+	upgrade_to "$DIR/next"
+	kill -INT "$stream" "$!"
+	client_is_well datagrams "$!"
+	client_is_well stream "$stream"
+	wait_until 20 stat_is connections.open 0
+	stat_is connections.accepted 50
+	stat_is connections.closed.eof 50
+	stat_is datagrams.in "$(json "$DIR/datagrams.out" requests)"
+	stat_is datagrams.out "$(json "$DIR/datagrams.out" requests)"
+}
+
+# --- asking -------------------------------------------------------------------
+
+@test "those who ask while a reload is under way are answered, too" {
+	local pids=() pid
+
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	for pid in 1 2 3 4 5; do
+		"$BUILD/guichetd" -r "$DIR" -n t -s reload \
+			>>"$DIR/told" 2>&1 3>&- &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid"
+	done
+	is "what they say" "" "$(cat "$DIR/told")"
+	each_once 2
+}
+
+@test "HUP and USR2 do what -s reload and -s upgrade do" {
+	next_program
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	hold 20 "$(echo_address)" -N 40
+	configure '[listen tcp:127.0.0.1:0]' 'service = echo' \
+		"[listen unix:$DIR/new.sock]" 'service = echo' 'name = new'
+	kill -HUP "$SERVER"
+	wait_until 20 logged 'reload: done'
+	is "an answer" hi "$("$GUICHET" send "unix:$DIR/new.sock" hi)"
+	put_program "$DIR/next"
+	kill -USR2 "$SERVER"
+	wait_until 20 logged 'upgrade: done'
+	everyone_is "$NEXT_VERSION"
+	echo '[nonsense]' >>"$DIR/guichetd.conf"
+	kill -HUP "$SERVER"
+	wait_until 20 logged "guichetd.conf:[0-9]*: unknown section"
+	stat_is connections.open 20
+	hold_end
+}
+
+@test "a server that is stopping refuses a reload, and ends as it was told" {
+	local word
+
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	talk_begin talk "$(echo_address)"
+	talks hello
+	kill -TERM "$SERVER"
+	wait_until 10 logged 'draining'
+	for word in reload upgrade; do
+		tell "$word"
+		is "the exit status of $word" 1 "$status"
+		is "what it says" "the server is stopping" "$(first_line)"
+	done
+	talks "still here"
+	talk_end
+	server_ends
+}
+
+@test "a stop during a reload stops: nobody is left" {
+	local told
+
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	hold 20 "$(echo_address)"
+	"$BUILD/guichetd" -r "$DIR" -n t -s reload >"$DIR/told" 2>&1 3>&- &
+	told=$!
+	sleep 0.0$((RANDOM % 3))
+	server_stop
+	wait "$told" || is "the exit status" 1 "$?"
+	none_left
+	[ ! -e "$DIR/t.config" ]
+}
+
+@test "after a reload that failed late, what it had opened is closed again" {
+	crash_setup
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	configure '[listen tcp:127.0.0.1:0]' 'service = echo' \
+		"[listen unix:$DIR/new.sock]" 'service = echo' 'name = new'
+	arm "resume-begun always"
+	tell reload
+	is "the exit status" 1 "$status"
+	arm
+	[ ! -e "$DIR/new.sock" ]
+	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
+	reload
+	is "an answer" hi "$("$GUICHET" send "unix:$DIR/new.sock" hi)"
+	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
+}
