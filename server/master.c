@@ -243,8 +243,11 @@ static void read_operator(struct master *m, size_t i)
 {
 	enum operator_request request = operators_read(&m->operators, i);
 
-	if (request != OPERATOR_NONE)
-		renewal_request(m, request);
+	if (request == OPERATOR_NONE)
+		return;
+	if (renewal_is_busy(m))
+		operators_defer(&m->operators, i);
+	renewal_request(m, request);
 }
 
 /* ---- what time brings ---- */

@@ -143,12 +143,30 @@ enum operator_request operators_read(struct operators *operators, size_t i)
 	return caller->request;
 }
 
+void operators_defer(struct operators *operators, size_t i)
+{
+	operators->of[i].is_deferred = true;
+}
+
+void operators_take_up(struct operators *operators,
+		       enum operator_request request)
+{
+	for (size_t i = 0; i < OPERATORS_MAX; i++)
+		if (operators->of[i].request == request)
+			operators->of[i].is_deferred = false;
+}
+
+static bool is_meant(const struct caller *caller, enum operator_request request)
+{
+	return caller->fd >= 0 && caller->request == request &&
+	       !caller->is_deferred;
+}
+
 void operators_tell(struct operators *operators, enum operator_request request,
 		    const char *line)
 {
 	for (size_t i = 0; i < OPERATORS_MAX; i++)
-		if (operators->of[i].fd >= 0 &&
-		    operators->of[i].request == request)
+		if (is_meant(&operators->of[i], request))
 			say(&operators->of[i], OPERATOR_LINE, line);
 }
 
@@ -156,7 +174,6 @@ void operators_answer(struct operators *operators,
 		      enum operator_request request, enum exit_code code)
 {
 	for (size_t i = 0; i < OPERATORS_MAX; i++)
-		if (operators->of[i].fd >= 0 &&
-		    operators->of[i].request == request)
+		if (is_meant(&operators->of[i], request))
 			answer(&operators->of[i], code);
 }

@@ -11,6 +11,7 @@
 #ifndef GUICHET_OPERATOR_H
 #define GUICHET_OPERATOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/base.h"
@@ -38,7 +39,8 @@ extern const char *const operator_words[OPERATOR_REQUESTS];
 struct caller {
 	int fd; /* -1: nobody */
 	enum operator_request request;
-	unsigned n_lost; /* lines that found no room */
+	unsigned n_lost;  /* lines that found no room */
+	bool is_deferred; /* what is under way is not what he asked for */
 };
 
 struct operators {
@@ -58,8 +60,17 @@ void operators_let_in(struct operators *operators, int fd);
  */
 enum operator_request operators_read(struct operators *operators, size_t i);
 
+/*
+ * One who asks while another request is carried out came too late for that
+ * one: @i hears nothing until what he asked for is taken up.
+ */
+void operators_defer(struct operators *operators, size_t i);
+void operators_take_up(struct operators *operators,
+		       enum operator_request request);
+
 /* A line (without its end) to, and the end for, everybody who asked for
-   @request; after the answer they are let go. */
+   @request, but for those who are deferred; after the answer they are let go.
+ */
 void operators_tell(struct operators *operators, enum operator_request request,
 		    const char *line);
 void operators_answer(struct operators *operators,

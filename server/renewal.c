@@ -190,8 +190,14 @@ static void refuse(struct master *m, enum operator_request request,
 		   const char *why)
 {
 	log_notice("%s: %s", operator_words[request], why);
+	operators_take_up(&m->operators, request);
 	operators_tell(&m->operators, request, why);
 	operators_answer(&m->operators, request, EXIT_FAILED);
+}
+
+bool renewal_is_busy(const struct master *m)
+{
+	return is_busy(&m->renewal) || m->phase == PHASE_STARTING;
 }
 
 void renewal_request(struct master *m, enum operator_request request)
@@ -202,7 +208,7 @@ void renewal_request(struct master *m, enum operator_request request)
 		refuse(m, request, "the server is stopping");
 		return;
 	}
-	if (is_busy(r) || m->phase == PHASE_STARTING) {
+	if (renewal_is_busy(m)) {
 		r->pending |= 1U << request;
 		return;
 	}
@@ -212,6 +218,7 @@ void renewal_request(struct master *m, enum operator_request request)
 	r->request = request;
 	r->begun_ns = clock_mono_ns();
 	r->deadline_ns = r->begun_ns + TRIAL_NS;
+	operators_take_up(&m->operators, request);
 	(void)notify_reloading();
 	renewal_tell_begin(m);
 	close_fd(&r->program_fd);
@@ -646,11 +653,13 @@ void renewal_abandon(struct master *m)
 	r->step = RENEWAL_NONE;
 	r->pending = 0;
 	renewal_tell_end();
-	for (unsigned i = 1; i < OPERATOR_REQUESTS; i++) {
-		operators_tell(&m->operators, (enum operator_request)i,
+	for (int i = OPERATOR_NONE + 1; i < OPERATOR_REQUESTS; i++) {
+		enum operator_request request = (enum operator_request)i;
+
+		operators_take_up(&m->operators, request);
+		operators_tell(&m->operators, request,
 			       "the server is stopping");
-		operators_answer(&m->operators, (enum operator_request)i,
-				 EXIT_FAILED);
+		operators_answer(&m->operators, request, EXIT_FAILED);
 	}
 	if (was_busy)
 		log_notice("%s: given up, for the server is stopping",

@@ -75,6 +75,8 @@ void renewal_init(struct renewal *renewal);
 
 /* It has come to another program, with what to go back to and nothing else. */
 void renewal_come_over(struct renewal *renewal);
+/* Whether one that is asked for now has to wait for another's end. */
+bool renewal_is_busy(const struct master *m);
 
 /* Begins one, or notes that one is to follow. */
 void renewal_request(struct master *m, enum operator_request request);

@@ -1098,6 +1098,23 @@ quotation() {
 	each_once 2
 }
 
+@test "who asks while a reload is under way hears of one that began later" {
+	local n first
+
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	for n in $(seq 8); do
+		"$BUILD/guichetd" -r "$DIR" -n t -s reload >"$DIR/told" 2>&1 \
+			3>&- &
+		first=$!
+		sleep "0.00$n"
+		configure '[listen tcp:127.0.0.1:0]' 'service = echo' \
+			"[listen unix:$DIR/$n.sock]" 'service = echo'
+		reload
+		is "an answer" hi "$("$GUICHET" send "unix:$DIR/$n.sock" hi)"
+		wait "$first"
+	done
+}
+
 @test "HUP and USR2 do what -s reload and -s upgrade do" {
 	next_program
 	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
