@@ -39,7 +39,7 @@ tell() {
 	run timeout 100 "$BUILD/guichetd" -r "$DIR" -n t -s "$1"
 }
 
-# done_in_time: what was told last has been done, without a word
+# is_done: what was told last has been done, without a word
 is_done() {
 	is "what it says" "" "$output" || return
 	is "its exit status" 0 "$status"
@@ -192,7 +192,6 @@ counted_alike() {
 	stat_is connections.closed "$(sum connects)"
 	stat_is bytes.in "$(sum bytes_sent)"
 	stat_is bytes.out "$(sum bytes_received)"
-	stat_is messages "$(counter messages)"
 }
 
 sum() {
@@ -414,7 +413,7 @@ master_dies() {
 
 # master_returns: another start of the same instance, which finds the keepers
 master_returns() {
-	server_launch -c "$DIR/guichetd.conf"
+	server_launch -c "$DIR/guichetd.conf" 5>&- # of a client of ours
 	wait_until 20 has_taken_over
 }
 
@@ -608,10 +607,10 @@ crashing() {
 	GUICHETD=$BUILD/guichetd
 	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
 	hold 20 "$(echo_address)" -N 40
-	talk_hold=${BACKGROUND[-1]}
 }
 
-# nothing_happened: the version of before serves, with all its connections
+# nothing_happened [CLOSED]: the version of before serves, with all its
+# connections
 nothing_happened() {
 	everyone_is "$VERSION"
 	each_once 2
@@ -630,7 +629,7 @@ nothing_happened() {
 	changes_nothing 1
 	grep -q 'a worker of the new kind was tried, and' <<<"$output"
 	stat_is workers.deaths 0
-	nothing_happened
+	nothing_happened 1 # the one of changes_nothing
 }
 
 @test "a new program whose worker dies of the connections there are is taken back" {
@@ -1044,10 +1043,7 @@ quotation() {
 	master_dies
 	master_returns
 	talks "after the master died"
-	is "the program" "$pid" "$(column connections pid slot \
-		"$(column connections worker | head -n 1)" | head -n 1)" ||
-		true
-	is_running "$pid"
+	is "the program" "$pid" "$(column connections pid)"
 	talk_end
 	wait_until 10 not is_running "$pid"
 	wait_until 10 stat_is connections.closed.eof 2
