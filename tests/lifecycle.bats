@@ -22,7 +22,6 @@ NEXT_VERSION=${VERSION%?}$(((${VERSION: -1} + 1) % 10))
 
 setup() {
 	server_setup
-	n_others=0 # connections beside those of load_begin
 }
 
 teardown() {
@@ -63,10 +62,9 @@ begin_with() {
 	server_start
 }
 
-# own_program [FILE]: what the server runs is a copy in $DIR, which a test can
-# replace
+# own_program: what the server runs is a copy in $DIR, which a test can replace
 own_program() {
-	cp "${1:-$GUICHETD}" "$DIR/guichetd"
+	cp "$GUICHETD" "$DIR/guichetd"
 	GUICHETD=$DIR/guichetd
 }
 
@@ -404,9 +402,8 @@ first_line() {
 
 # --- the death of the master --------------------------------------------------
 
-# master_dies: kill -9; sets its pid in $former
+# master_dies: kill -9
 master_dies() {
-	former=$SERVER
 	kill -KILL "$SERVER"
 	wait "$SERVER" 2>/dev/null || true
 }
@@ -423,7 +420,7 @@ has_taken_over() {
 }
 
 @test "kill -9 of the master, 20 times: nobody is refused, nothing is lost" {
-	local n former
+	local n
 
 	configure '[listen tcp:127.0.0.1:0]' 'service = echo'
 	server_start
@@ -464,7 +461,7 @@ has_taken_over() {
 }
 
 @test "master and keeper killed at once: what the keeper held is said to be lost" {
-	local n_held former
+	local n_held
 
 	configure '[listen tcp:127.0.0.1:0]' 'service = echo'
 	server_start
@@ -498,7 +495,7 @@ has_taken_over() {
 }
 
 @test "without a new master keepers serve on, then drain, and are gone" {
-	local address former
+	local address
 
 	server_config <<-END
 		[server]
@@ -542,6 +539,8 @@ anything() {
 		;;
 	4) kill -HUP "$SERVER" && kill -USR2 "$SERVER" ;;
 	5)
+		[ $((RANDOM % 2)) = 0 ] || tell_on reload
+		[ $((RANDOM % 2)) = 0 ] || sleep "0.0$((RANDOM % 6))"
 		master_dies
 		server_launch -c "$DIR/guichetd.conf"
 		# the next may kill it before it has adopted anybody
@@ -562,7 +561,7 @@ has_begun_again() {
 }
 
 @test "reloads, upgrades, dying masters and workers, all during one another" {
-	local told=() pid status former storm
+	local told=() pid status storm
 
 	next_program
 	cp "$DIR/next" "$DIR/0"
@@ -1020,7 +1019,7 @@ quotation() {
 }
 
 @test "programs run on over a reload, an upgrade, and another master" {
-	local pid former
+	local pid
 
 	next_program
 	begin_with '[listen tcp:127.0.0.1:0]' 'service = exec' \
