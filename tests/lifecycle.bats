@@ -109,7 +109,16 @@ everyone_is() {
 		tr '\0' ' ' <"/proc/$pid/cmdline"
 		echo
 	done >"$DIR/titles"
-	is "titles without $1" "" "$(grep -v -- ", $1 *\$" "$DIR/titles")"
+	is "titles without $1" "" "$(grep -v -- ", $1 *\$" "$DIR/titles")" ||
+		return
+	versions_are "$1"
+}
+
+# versions_are VERSION: in the readout, where it has them
+versions_are() {
+	readout -o tsv workers | head -n 1 | grep -q -w version || return 0
+	is "versions" "$1" \
+		"$(column workers version | grep -v -x -e - | sort -u | xargs)"
 }
 
 # none_left: of none of the masters that there were
@@ -522,6 +531,59 @@ has_taken_over() {
 	stat_is connections.closed 2
 }
 
+@test "a new master brings the configuration into force that it is given" {
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo' \
+		"[listen unix:$DIR/gone.sock]" 'service = echo' 'name = gone'
+	hold 20 "$(echo_address)" -N 40
+	configure '[listen tcp:127.0.0.1:0]' 'service = echo' \
+		"[listen unix:$DIR/new.sock]" 'service = echo' 'name = new'
+	sed -i 's/^workers = 2/workers = 3/' "$DIR/guichetd.conf"
+	master_dies
+	master_returns
+	is "an answer" hi "$("$GUICHET" send "unix:$DIR/new.sock" hi)"
+	[ ! -e "$DIR/gone.sock" ]
+	wait_until 10 each_once 3
+	stat_is connections.open 20
+	hold_end
+	server_stop
+	none_left
+}
+
+@test "a new master whose configuration cannot follow serves on with what there was" {
+	local address
+
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	address=$(echo_address)
+	hold 20 "$address" -N 40
+	sed -i 's/^\(worker-connections\) = .*/\1 = 5000/' "$DIR/guichetd.conf"
+	master_dies
+	master_returns
+	logged 'worker-connections: the ledger has no room'
+	logged 'serving on with the configuration in force'
+	is "the address" "$address" "$(echo_address)"
+	is "an answer" hi "$("$GUICHET" send "$address" hi)"
+	each_once 2
+	hold_end
+	server_stop
+	none_left
+}
+
+@test "a new master with a wrong configuration does not start, and harms nobody" {
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	hold 20 "$(echo_address)" -N 40
+	master_dies
+	echo '[nonsense]' >>"$DIR/guichetd.conf"
+	run "$GUICHETD" -r "$DIR" -n t -c "$DIR/guichetd.conf"
+	is "the exit status" 2 "$status"
+	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
+	sed -i '$d' "$DIR/guichetd.conf"
+	master_returns
+	stat_is connections.open 20
+	hold_end
+	server_stop
+	none_left
+}
+
 # --- all of it at once --------------------------------------------------------
 
 # anything: one of what can happen to a server; what is told may fail, for the
@@ -664,6 +726,34 @@ nothing_happened() {
 	wait_until 20 everyone_is "$VERSION"
 	wait_until 10 stat_is connections.open 20
 	is "the crashed, and two answered" $((n + 1)) "$(counter connections.closed)"
+	hold_end
+}
+
+@test "a new program that crashes under load costs what crashed, no other" {
+	local address status=0
+
+	crashing
+	address=$(echo_address)
+	put_program "$DIR/next"
+	tell upgrade
+	is_done
+	background stream "$GUICHET" bench "$address" -c 100 -s 1-20k -R 300 \
+		-d 10m -w 60s -o json
+	stream=$!
+	wait_until 10 stat_is connections.open 120
+	arm "sent always"
+	wait_until 20 logged 'everything is as it was before'
+	wait_until 20 everyone_is "$VERSION"
+	kill -INT "$stream"
+	wait "$stream" || status=$?
+	is "the client's exit status" 1 "$status"
+	wait_until 10 stat_is connections.open 20
+	echo "# $(counter workers.deaths) deaths cost" \
+		"$(counter connections.closed.crash) connections" >&3
+	stat_is connections.closed.crash "$(json "$DIR/stream.out" failed)"
+	stat_is connections.closed.eof \
+		$((100 - $(json "$DIR/stream.out" failed)))
+	BACKGROUND=("${BACKGROUND[1]}" "${BACKGROUND[0]}") # for hold_end
 	hold_end
 }
 
