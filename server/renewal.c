@@ -107,8 +107,9 @@ static void begin_pending(struct master *m)
 static void answer(struct master *m, enum exit_code code)
 {
 	renewal_tell_end();
-	operators_answer(&m->operators, m->renewal.request, code);
+	/* first: who asked for the manager is to find it knowing */
 	(void)notify_send("READY=1");
+	operators_answer(&m->operators, m->renewal.request, code);
 }
 
 /* Nothing has changed. */
