@@ -401,7 +401,7 @@ in_restart_socket() {
 # in_configure LINE...: the echo service on TCP port 7, with these lines; what
 # is left alone is to end soon
 in_configure() {
-	printf '%s\n' '[server]' 'workers = 2' 'orphan-timeout = 1s' \
+	printf '%s\n' '[server]' 'workers = 2' "orphan-timeout = ${ORPHAN:-1s}" \
 		"drain-timeout = ${DRAIN:-5s}" '[listen tcp:*:7]' \
 		'service = echo' "$@" >/etc/guichet/guichetd.conf
 }
@@ -468,8 +468,12 @@ in_is_active() {
 		)$(in_show SubState) $(in_show MainPID) $(in_show NRestarts)"
 }
 
-# in_logged TEXT: by $SERVICE
-in_logged() {
+# in_logs TEXT: $SERVICE does, or has
+in_logs() {
+	wait_until 10 in_has_logged "$1"
+}
+
+in_has_logged() {
 	journalctl -q -o cat -u "${SERVICE:-guichet}" | grep -F -- "$1"
 }
 
@@ -498,9 +502,9 @@ in_all_are() {
 	local pid
 
 	for pid in $(in_pids); do
-		tr '\0' ' ' <"/proc/$pid/cmdline"
+		tr '\0' ' ' <"/proc/$pid/cmdline" || continue
 		echo
-	done >titles
+	done >titles 2>&1
 	[ -s titles ]
 	is "those that are not $1" "" "$(grep -v -- ", $1 *\$" titles)"
 }
@@ -520,17 +524,18 @@ in_reload() {
 	in_hold 50
 	in_load_begin
 	for ((i = 1; i <= 20; i++)); do
+		# now and then while another one is under way, or about to be
+		((i % 5)) || systemctl kill -s HUP --kill-who=main guichet
 		in_configure "[listen tcp:127.0.0.1:$((7000 + i))]" \
 			"service = echo"
 		systemctl reload guichet
 		in_is_active "$master" 0
 		in_echo "tcp:127.0.0.1:$((7000 + i))"
 		in_is_refused "tcp:127.0.0.1:$((6999 + i))"
-		sleep 0.1
 	done
 	in_load_end
 	in_hold_end
-	is "successions" 40 "$(in_count workers.successions)"
+	is "successions" 48 "$(in_count workers.successions)"
 	is "stored" 2 "$(in_show NFileDescriptorStore)"
 }
 
@@ -549,7 +554,7 @@ in_reload_wrong() {
 	in_run systemctl reload guichet
 	[ "$status" != 0 ]
 	in_is_active "$master" 0
-	in_logged "guichetd.conf:1: "
+	in_logs "guichetd.conf:1: "
 	in_hold_end
 	in_echo tcp:127.0.0.1:7
 	is "successions" 0 "$(in_count workers.successions)"
@@ -581,12 +586,12 @@ in_upgrade() {
 	in_is_active "$master" 0
 	in_load_end
 	in_hold_end
-	in_logged "upgrade: done in"
+	in_logs "upgrade: done in"
 	# one that cannot even be tried
 	printf '#!/bin/sh\nexit 1\n' >broken
 	in_put_program broken
 	systemctl kill -s USR2 --kill-who=main guichet
-	wait_until 10 in_logged "upgrade: failed; nothing was changed"
+	in_logs "upgrade: failed; nothing was changed"
 	in_is_active "$master" 0
 	in_all_are "$NEXT"
 	in_echo tcp:127.0.0.1:7
@@ -606,21 +611,20 @@ in_upgrade_all() {
 }
 
 in_adopt() {
-	local master round
+	local round
 
 	in_configure
 	systemctl start guichet
 	in_hold 50
 	in_load_begin
 	for round in 1 2 3 4; do
-		master=$(in_show MainPID)
-		kill -KILL "$master"
-		wait_until 10 in_is_back "$master"
+		in_kill_and_wait
 		in_is_active "$(in_show MainPID)" "$round"
 		sleep 0.2
 	done
 	in_load_end
 	is "open" 50 "$(in_count connections.open)"
+	is "stored" 1 "$(in_show NFileDescriptorStore)"
 	in_hold_end
 	is "deaths" 0 "$(in_count workers.deaths)"
 	# whoever started them, they end with the unit
@@ -636,28 +640,43 @@ in_adopt() {
 }
 
 in_adopt_restart() {
-	local master
-
-	in_configure
+	ORPHAN=3s in_configure
 	systemctl start guichet
-	master=$(in_show MainPID)
-	kill -KILL "$master"
-	wait_until 10 in_is_back "$master"
+	in_kill_and_wait
 	in_pids >before
 	systemctl restart guichet
 	in_echo tcp:127.0.0.1:7
 	is "processes of before" "" "$(in_pids | grep -x -f before)"
 	# again, and stopped while nobody is there yet who could be told
 	in_drop_in slow RestartSec=60s
-	kill -KILL "$(in_show MainPID)"
-	wait_until 5 in_is_substate auto-restart
+	in_hold 10
+	in_kill_and_stop
 	in_echo tcp:127.0.0.1:7
-	systemctl stop guichet
-	is "the unit" inactive "$(in_show ActiveState)"
+	# for orphan-timeout there are those whom a start can adopt
+	systemctl start guichet
+	in_logs "took over from a master that died: 2 of its keepers"
+	in_hold_end
+	in_kill_and_stop
 	wait_until 10 in_has_no_process
 	systemctl start guichet
 	in_echo tcp:127.0.0.1:7
-	is "connections" 3 "$(in_count connections.accepted)"
+	is "connections" 13 "$(in_count connections.accepted)"
+}
+
+# in_kill_and_wait: the master, and for the next one
+in_kill_and_wait() {
+	local master
+
+	master=$(in_show MainPID)
+	kill -KILL "$master"
+	wait_until 10 in_is_back "$master"
+}
+
+in_kill_and_stop() {
+	kill -KILL "$(in_show MainPID)"
+	wait_until 5 in_is_substate auto-restart
+	systemctl stop guichet
+	is "the unit" inactive "$(in_show ActiveState)"
 }
 
 in_is_substate() {
@@ -666,6 +685,33 @@ in_is_substate() {
 
 @test "restart and stop end everybody, also while there is no master" {
 	lab in_adopt_restart
+}
+
+in_die_reloading() {
+	local round reload
+
+	in_configure
+	systemctl start guichet
+	in_hold 50
+	in_load_begin
+	for round in 0 1 2 3 4 5; do
+		systemctl reload guichet 2>reload.log &
+		reload=$!
+		sleep "0.0$((round * 15 + 10))"
+		in_kill_and_wait
+		wait "$reload" || true
+	done
+	systemctl reload guichet
+	in_is_active "$(in_show MainPID)" 6
+	in_load_end
+	in_hold_end
+	is "deaths" 0 "$(in_count workers.deaths)"
+	# the master, two keepers and two workers
+	is "processes" 5 "$(in_pids | wc -l)"
+}
+
+@test "a master killed in the middle of reloads costs no connection either" {
+	lab in_die_reloading
 }
 
 in_hang() {
@@ -681,7 +727,7 @@ in_hang() {
 	wait_until 20 in_is_back "$master"
 	in_load_end
 	in_hold_end
-	in_logged "Watchdog timeout"
+	in_logs "Watchdog timeout"
 	is "deaths" 0 "$(in_count workers.deaths)"
 }
 
@@ -690,18 +736,14 @@ in_hang() {
 }
 
 in_adopt_wrong() {
-	local master
-
 	in_configure
 	systemctl start guichet
 	in_hold 10
-	master=$(in_show MainPID)
 	echo "[lisen tcp:*:7]" >/etc/guichet/guichetd.conf
-	kill -KILL "$master"
-	wait_until 10 in_is_back "$master"
+	in_kill_and_wait
 	in_is_active "$(in_show MainPID)" 1
-	in_logged "guichetd.conf:1: "
-	in_logged "serving on with the configuration in force"
+	in_logs "guichetd.conf:1: "
+	in_logs "serving on with the configuration in force"
 	in_hold_end
 	in_echo tcp:127.0.0.1:7
 	in_run systemctl reload guichet
@@ -737,6 +779,22 @@ in_drain_long() {
 	wait "$!" || true
 }
 
+in_stop_twice() {
+	in_configure
+	systemctl start guichet
+	in_hold 10
+	systemctl stop --no-block guichet
+	wait_until 5 in_says_status "draining: connections left: 10"
+	systemctl kill --kill-who=main -s TERM guichet
+	wait_until 3 in_is_state inactive
+	is "result" success "$(in_show Result)"
+	in_has_no_process
+}
+
+@test "a second TERM ends a stop that waits for connections" {
+	lab in_stop_twice
+}
+
 @test "a stop may take longer than TimeoutStopSec, as long as drain-timeout" {
 	lab in_drain_long
 }
@@ -752,16 +810,20 @@ in_seal_lifecycle() {
 	master=$(in_show MainPID)
 	systemctl reload guichet-sealed
 	in_is_active "$master" 0
+	# what the seal does not allow: nothing is changed
+	in_configure '[listen tcp:127.0.0.1:7001]' 'service = echo'
+	in_run systemctl reload guichet-sealed
+	[ "$status" != 0 ]
+	in_is_active "$master" 0
+	in_echo tcp:127.0.0.1:7
+	in_configure
 	in_next_program
 	systemctl kill -s USR2 --kill-who=main guichet-sealed
 	wait_until 20 in_all_are "$NEXT"
 	in_is_active "$master" 0
-	# twice: to those that the second one finds it was no parent
-	kill -KILL "$master"
-	wait_until 10 in_is_back "$master"
-	master=$(in_show MainPID)
-	kill -KILL "$master"
-	wait_until 10 in_is_back "$master"
+	# twice: the first one's children have been adopted already
+	in_kill_and_wait
+	in_kill_and_wait
 	in_load_end
 	in_hold_end
 	is "deaths" 0 "$(in_count workers.deaths)"
