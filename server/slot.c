@@ -123,8 +123,8 @@ static void log_loss(const struct slot *slot, int status)
 						  WEXITSTATUS(status));
 }
 
-/* It retired, and was called back too late, or it was to leave anyway. */
-bool slot_has_left(const struct slot *slot, int status)
+/* As it was told; it may have been called back when it was too late. */
+static bool has_left(const struct slot *slot, int status)
 {
 	if (slot_is_retiring(slot))
 		return status == -1 || WIFEXITED(status);
@@ -141,7 +141,7 @@ void slot_keeper_died(struct slot *slot, int status)
 {
 	slot->keeper = 0;
 	slot->state = SLOT_LOST;
-	slot->has_left = slot_has_left(slot, status);
+	slot->has_left = has_left(slot, status);
 	if (slot->keeper_pidfd >= 0)
 		close(slot->keeper_pidfd);
 	slot->keeper_pidfd = -1;

@@ -78,10 +78,7 @@ void slot_order(struct slot *slot, enum order order, uint64_t deadline_mono_ns);
 void slot_renew(struct slot *slot);
 int slot_send_plan(struct slot *slot, const struct keeper_plan *plan);
 
-/* Whether a keeper that died with @status (-1: unknown) was told to. */
-bool slot_has_left(const struct slot *slot, int status);
-
-/* The keeper died with @status: what becomes of the slot. */
+/* The keeper died with @status (-1: unknown): what becomes of the slot. */
 void slot_keeper_died(struct slot *slot, int status);
 
 /*
