@@ -503,9 +503,9 @@ in_all_are() {
 	local pid
 
 	for pid in $(in_pids); do
-		tr '\0' ' ' <"/proc/$pid/cmdline" || continue
+		tr '\0' ' ' <"/proc/$pid/cmdline"
 		echo
-	done >titles 2>&1
+	done >titles
 	[ -s titles ]
 	is "those that are not $1" "" "$(grep -v -- ", $1 *\$" titles)"
 }
@@ -580,14 +580,16 @@ in_upgrade() {
 	in_load_begin
 	in_next_program
 	systemctl kill -s USR2 "${1:---kill-who=main}" guichet
-	wait_until 20 in_all_are "$NEXT"
+	in_logs "upgrade: done in"
+	in_all_are "$NEXT"
+	# one that is asked for while another one is under way comes after it
+	systemctl kill -s USR2 --kill-who=main guichet
 	in_next_program
 	guichetd -s upgrade
 	in_all_are "$NEXT"
 	in_is_active "$master" 0
 	in_load_end
 	in_hold_end
-	in_logs "upgrade: done in"
 	# one that cannot even be tried
 	printf '#!/bin/sh\nexit 1\n' >broken
 	in_put_program broken
@@ -820,7 +822,8 @@ in_seal_lifecycle() {
 	in_configure
 	in_next_program
 	systemctl kill -s USR2 --kill-who=main guichet-sealed
-	wait_until 20 in_all_are "$NEXT"
+	in_logs "upgrade: done in"
+	in_all_are "$NEXT"
 	in_is_active "$master" 0
 	# twice: the first one's children have been adopted already
 	in_kill_and_wait
