@@ -290,8 +290,8 @@ int adoption_meet(struct master *m)
 	}
 	for (unsigned i = 0; i < LEDGER_MAX_SLOTS; i++)
 		drop_call(&meeting, &meeting.call[i]);
-	end_silent(&meeting);
 	report_lost(m);
+	end_silent(&meeting);
 	for (unsigned s = 0; s < m->n_slots; s++)
 		n += m->slots[s].keeper != 0;
 	/* so that who connects sees that it is ours: see rendezvous_peer() */
