@@ -124,6 +124,18 @@ static void fail(struct master *m, enum exit_code code)
 
 /* ---- the trial ---- */
 
+/*
+ * Whoever signals all processes at once, as `systemctl kill` does, means the
+ * master: the trial that it begins at that is not to die of the same signal.
+ */
+static void ignore_orders(void)
+{
+	static const int orders[] = { SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU };
+
+	for (size_t i = 0; i < ARRAY_LEN(orders); i++)
+		(void)signal(orders[i], SIG_IGN); /* they exist */
+}
+
 _Noreturn static void run_trial(struct master *m, int report_fd)
 {
 	static char test[] = "--test";
@@ -139,6 +151,7 @@ _Noreturn static void run_trial(struct master *m, int report_fd)
 		_exit(EXIT_FAILED);
 	memcpy(argv, m->argv, n * sizeof(*argv));
 	argv[n] = test;
+	ignore_orders();
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)dup2(report_fd, STDERR_FILENO);
