@@ -605,12 +605,20 @@ in_upgrade() {
 	lab in_upgrade
 }
 
-in_upgrade_all() {
+in_signal_all() {
+	in_configure
+	systemctl start guichet
+	for _ in {1..15}; do
+		systemctl kill -s HUP guichet
+		guichetd -s reload
+	done
+	not in_has_logged "nothing was changed"
+	systemctl stop guichet
 	in_upgrade --kill-who=all
 }
 
-@test "systemctl kill -s USR2, which means all processes, upgrades as well" {
-	lab in_upgrade_all
+@test "systemctl kill, which means all processes, reloads and upgrades as well" {
+	lab in_signal_all
 }
 
 in_adopt() {
