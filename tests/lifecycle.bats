@@ -49,10 +49,12 @@ reload() {
 	is_done
 }
 
-# configure LINE...: two workers, with these
+# configure LINE...: two workers, with these; in one step, for somebody may
+# be reading
 configure() {
 	printf '%s\n' '[server]' 'workers = 2' 'worker-connections = 1000' \
-		"$@" | server_config
+		"$@" >"$DIR/guichetd.conf.new"
+	mv "$DIR/guichetd.conf.new" "$DIR/guichetd.conf"
 }
 
 # begin_with LINE...: a server with these, from a program of its own
