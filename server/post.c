@@ -142,7 +142,7 @@ static void map_ledger(struct posting *p)
 		ledger_set(post->part.head->next_id,
 			   LEDGER_MAX_SLOTS + post->slot);
 	(void)snprintf(post->part.head->program,
-		       sizeof(post->part.head->program), "%s", GUICHET_VERSION);
+		       sizeof(post->part.head->program), "%s", title_version());
 }
 
 /* After the configuration: it tells how much state a connection may have. */

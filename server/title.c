@@ -71,3 +71,8 @@ void title_set(const char *fmt, ...)
 	memset(room, 0, room_bytes);
 	(void)snprintf(room, room_bytes, "%s", text);
 }
+
+const char *title_version(void)
+{
+	return GUICHET_VERSION;
+}

@@ -17,4 +17,8 @@ void title_init(int argc, char **argv);
 /* "guichetd: " and the rest; cut to the room there is. */
 void title_set(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
+/* This program's version, from one place, and not folded into the code: tests
+   make another build by replacing it. */
+const char *title_version(void);
+
 #endif
