@@ -151,7 +151,7 @@ static bool may_return(const struct slot *slot)
 
 static bool is_empty(const struct slot *slot)
 {
-	return !slot_is_in_use(slot);
+	return !slot_is_in_use(slot) && !slot->is_barred;
 }
 
 static bool add_one(struct master *m)

@@ -40,8 +40,12 @@
 /* Two TERMs closer together than this are one. */
 #define TERM_TWICE_NS (100 * NS_PER_MS)
 
-/* A keeper says once a second that all is well, or more often. */
-#define SILENCE_MAX_NS (5 * NS_PER_S)
+/*
+ * A keeper says once a second that all is well. One that does not is woken,
+ * and after twice that time all is not well.
+ */
+#define SILENCE_NS     (4 * NS_PER_S)
+#define SILENCE_MAX_NS (2 * SILENCE_NS)
 
 /* How often the service manager hears what we do. */
 #define STATUS_EACH_NS NS_PER_S
@@ -271,6 +275,30 @@ static bool is_well(const struct master *m, uint64_t now_ns)
 	return true;
 }
 
+static uint64_t silent_at_ns(const struct slot *slot)
+{
+	return max_u64(slot->heard_ns, slot->woken_ns) + SILENCE_NS;
+}
+
+/*
+ * A keeper that was stopped serves nobody anew: to let it go on costs nothing,
+ * to end it for its silence would cost its connections.
+ */
+static void wake_silent(struct master *m, uint64_t now_ns)
+{
+	for (unsigned s = 0; s < m->n_slots; s++) {
+		struct slot *slot = &m->slots[s];
+
+		if (slot->state != SLOT_RUNNING || now_ns < silent_at_ns(slot))
+			continue;
+		log_warning("keeper %u: says nothing; if it was stopped, it "
+			    "goes on",
+			    s);
+		slot->woken_ns = now_ns;
+		slot_wake(slot);
+	}
+}
+
 static void feed_watchdog(struct master *m, uint64_t now_ns)
 {
 	uint64_t half_ns = notify_watchdog_ns() / 2;
@@ -327,6 +355,7 @@ static void look_at_time(struct master *m)
 
 	crew_fork_due(m, now_ns);
 	kill_late(m, now_ns);
+	wake_silent(m, now_ns);
 	feed_watchdog(m, now_ns);
 	look_at_start(m);
 	renewal_look(m, now_ns);
@@ -339,6 +368,9 @@ static uint64_t next_event_ns(const struct master *m)
 	uint64_t at_ns = min_u64(crew_next_ns(m), renewal_next_ns(m));
 
 	at_ns = min_u64(at_ns, scaling_next_ns(m));
+	for (unsigned s = 0; s < m->n_slots; s++)
+		if (m->slots[s].state == SLOT_RUNNING)
+			at_ns = min_u64(at_ns, silent_at_ns(&m->slots[s]));
 	if (master_is_ending(m))
 		at_ns = min_u64(at_ns, min_u64(m->kill_at_ns, m->status_at_ns));
 	if (notify_watchdog_ns())
@@ -535,7 +567,8 @@ static int take_over(struct master *m, const char *path, int old_fd)
 		return 0;
 	}
 	m->n_slots = m->instance.segment.shape.n_slots;
-	n = adoption_meet(m);
+	n = segment_is_of_this_boot(&m->instance.segment) ? adoption_meet(m) :
+							    0;
 	if (n > 0) {
 		err = go_on_after_former(m);
 		return err ? err : n;

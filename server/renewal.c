@@ -34,6 +34,9 @@
 /* Deaths of workers that never came to serve. */
 #define UNSERVED_MAX 3
 
+/* What a diagnostic begins with. */
+#define PROGRAM_PREFIX "guichetd: "
+
 static const char *const kind_names[RENEWAL_KINDS] = {
 	[RENEWAL_RELOAD] = "reload",
 	[RENEWAL_UPGRADE] = "upgrade",
@@ -69,9 +72,16 @@ static void close_fd(int *fd)
 
 static struct master *told; /* log_copy_to() takes no argument */
 
+/* What is wrong with a configuration begins with its place, as with -t. */
+static bool is_of_trial;
+
 static void tell_line(const char *line)
 {
-	operators_tell(&told->operators, told->renewal.request, line);
+	char text[OPERATOR_LINE_BYTES];
+
+	(void)snprintf(text, sizeof(text), "%s%s",
+		       is_of_trial ? "" : PROGRAM_PREFIX, line);
+	operators_tell(&told->operators, told->renewal.request, text);
 }
 
 void renewal_tell_begin(struct master *m)
@@ -157,8 +167,10 @@ _Noreturn static void run_trial(struct master *m, int report_fd)
 	(void)dup2(report_fd, STDERR_FILENO);
 	bag_announce();
 	(void)fexecve(r->program_fd, argv, environ);
+	/* a script's interpreter would find no file by that descriptor */
 	log_error("%s: cannot be executed: %s", m->program_path,
-		  strerror(errno));
+		  errno == ENOENT || errno == ENOEXEC ? "not a program" :
+							strerror(errno));
 	_exit(EXIT_FAILED);
 }
 
@@ -203,9 +215,13 @@ static bool is_busy(const struct renewal *r)
 static void refuse(struct master *m, enum operator_request request,
 		   const char *why)
 {
-	log_notice("%s: %s", operator_words[request], why);
+	char text[128];
+
+	(void)snprintf(text, sizeof(text), PROGRAM_PREFIX "%s: %s",
+		       operator_words[request], why);
+	log_notice("%s", text + sizeof(PROGRAM_PREFIX) - 1);
 	operators_take_up(&m->operators, request);
-	operators_tell(&m->operators, request, why);
+	operators_tell(&m->operators, request, text);
 	operators_answer(&m->operators, request, EXIT_FAILED);
 }
 
@@ -246,14 +262,16 @@ void renewal_request(struct master *m, enum operator_request request)
 /* What it says is for who asked; and the log shows it, too. */
 static void end_line(struct renewal *r)
 {
-	static const char ours[] = "guichetd: ";
+	static const char ours[] = PROGRAM_PREFIX;
 	const char *line = r->line;
 
 	r->line[r->line_bytes] = '\0';
-	if (!strncmp(line, ours, sizeof(ours) - 1))
+	is_of_trial = strncmp(line, ours, sizeof(ours) - 1) != 0;
+	if (!is_of_trial)
 		line += sizeof(ours) - 1;
 	if (*line)
 		log_error("%s", line);
+	is_of_trial = false;
 	r->line_bytes = 0;
 }
 
@@ -491,11 +509,25 @@ static void give_slot_up(struct master *m, struct slot *slot, const char *why)
 	slot->renewal = RENEWAL_FRESH;
 }
 
+/* A handler may block for long. When it returns, its keeper asks for the plan,
+   whatever we do by then: see renewal_on_report(). */
+static void leave_for_later(struct slot *slot)
+{
+	log_warning("worker %u: is busy in a handler, and is renewed when that "
+		    "returns",
+		    slot->number);
+	slot->renewal = RENEWAL_FRESH;
+}
+
 static void watch_slot(struct master *m, struct slot *slot, uint64_t now_ns)
 {
 	if (slot->n_unserved >= UNSERVED_MAX)
 		give_slot_up(m, slot, "dies before it serves");
-	else if (now_ns >= m->renewal.slot_deadline_ns)
+	else if (now_ns < m->renewal.slot_deadline_ns)
+		return;
+	else if (slot->renewal == RENEWAL_ASKED)
+		leave_for_later(slot);
+	else
 		give_slot_up(m, slot, "did not come to serve");
 }
 
@@ -505,7 +537,7 @@ void renewal_on_death(struct master *m, const struct slot *slot, int status)
 	bool is_outside = status != -1 && WIFSIGNALED(status) &&
 			  WTERMSIG(status) == SIGKILL;
 
-	if (r->step != RENEWAL_SLOTS || r->is_proven || is_outside ||
+	if (r->step != RENEWAL_SLOTS || is_outside || !may_go_back(r) ||
 	    slot->renewal != RENEWAL_PLANNED)
 		return;
 	log_error("keeper %u: died of its renewal", slot->number);
@@ -672,7 +704,7 @@ void renewal_abandon(struct master *m)
 
 		operators_take_up(&m->operators, request);
 		operators_tell(&m->operators, request,
-			       "the server is stopping");
+			       PROGRAM_PREFIX "the server is stopping");
 		operators_answer(&m->operators, request, EXIT_FAILED);
 	}
 	if (was_busy)

@@ -436,6 +436,15 @@ int segment_attach(struct segment *segment, int fd, int view_fd,
 	return 0;
 }
 
+bool segment_is_of_this_boot(const struct segment *segment)
+{
+	char ours[sizeof(segment->header->boot_id)];
+
+	read_boot_id(ours, sizeof(ours));
+	return !ours[0] || !segment->header->boot_id[0] ||
+	       !strncmp(ours, segment->header->boot_id, sizeof(ours));
+}
+
 void segment_detach(struct segment *segment)
 {
 	(void)munmap(segment->header, segment->shape.parts_offset);

@@ -59,6 +59,9 @@ int segment_create(struct segment *segment, const struct config *config,
 int segment_attach(struct segment *segment, int fd, int view_fd,
 		   const char *path);
 
+/* Whether it was made since this machine was started, as far as is known. */
+bool segment_is_of_this_boot(const struct segment *segment);
+
 /* Lets go of it, but for the lock: another one is to take its place. */
 void segment_detach(struct segment *segment);
 

@@ -152,12 +152,22 @@ void slot_keeper_died(struct slot *slot, int status)
 	log_loss(slot, status);
 }
 
-void slot_kill(const struct slot *slot)
+static void send_signal(const struct slot *slot, int number)
 {
 	if (slot->keeper_pidfd >= 0)
-		(void)pidfd_send_signal(slot->keeper_pidfd, SIGKILL, NULL, 0);
+		(void)pidfd_send_signal(slot->keeper_pidfd, number, NULL, 0);
 	else if (slot->keeper > 0)
-		(void)kill(slot->keeper, SIGKILL); /* our child */
+		(void)kill(slot->keeper, number); /* our child */
+}
+
+void slot_kill(const struct slot *slot)
+{
+	send_signal(slot, SIGKILL);
+}
+
+void slot_wake(const struct slot *slot)
+{
+	send_signal(slot, SIGCONT);
 }
 
 const char *slot_last_death(const struct slot *slot, char *text, size_t bytes)

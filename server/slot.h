@@ -58,6 +58,10 @@ struct slot {
 	uint32_t busy;     /* its worker's share of a processor, in 1/1000 */
 	uint64_t n_open;   /* connections */
 	uint64_t heard_ns; /* when it said so */
+	uint64_t woken_ns; /* when it was told to, after a silence */
+	/* one that we cannot see, and that does not answer, may be in there:
+	   two would write one part */
+	bool is_barred;
 };
 
 /* An empty one. */
@@ -88,8 +92,9 @@ void slot_keeper_died(struct slot *slot, int status);
  */
 int slot_read(struct slot *slot, enum control_kind *kind);
 
-/* Ends it at once, whatever it is doing. */
+/* Ends it at once, whatever it is doing; lets it go on if it was stopped. */
 void slot_kill(const struct slot *slot);
+void slot_wake(const struct slot *slot);
 
 /* What the latest death was, for a log: "SIGABRT", "exit status 1". */
 const char *slot_last_death(const struct slot *slot, char *text, size_t bytes);

@@ -616,3 +616,21 @@ in_the_way() {
 	is "what it says" "guichetd: $DIR/not/there: cannot make the runtime \
 directory: No such file or directory" "$output"
 }
+
+@test "a keeper that was stopped is let go on, and costs nothing" {
+	local keeper
+
+	server_start -w 1 -l tcp:127.0.0.1:0=echo
+	talk_begin stopped "tcp:127.0.0.1:$(server_port echo)"
+	echo before >&5
+	wait_until 5 grep -q before "$DIR/stopped.out"
+	keeper=$(keeper_pids)
+	kill -STOP "$keeper"
+	wait_until 15 logged "keeper 0: says nothing"
+	wait_until 5 not grep -q '^State:.*stopped' "/proc/$keeper/status"
+	echo after >&5
+	wait_until 5 grep -q after "$DIR/stopped.out"
+	talk_end
+	is "keeper" "$keeper" "$(keeper_pids)"
+	server_stop
+}
