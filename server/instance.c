@@ -197,6 +197,21 @@ static void give_entry(struct instance *instance, uint32_t entry,
 	instance->listeners[entry - 1] = *listener;
 }
 
+/* A socket that another listener had is what it was: ours, file and all. */
+static void know_again(const struct instance *instance,
+		       struct listener *listener)
+{
+	const struct ledger_listener *entries = instance->segment.listeners;
+
+	for (size_t e = 1; listener->is_given && e <= instance->n_listeners;
+	     e++)
+		if (entries[e].address[0] &&
+		    entries[e].inode == listener->inode) {
+			listener_know(listener, &entries[e]);
+			return;
+		}
+}
+
 static int make_entries(struct instance *instance)
 {
 	instance->n_listeners = instance->segment.shape.n_listeners - 1;
@@ -302,8 +317,11 @@ static int find_entries(struct instance *instance, struct listener *opened,
 		is_taken[i + 1] = listener_is_used(&instance->listeners[i]);
 	for (*n_given = 0; *n_given < n; ++*n_given) {
 		struct listener *listener = &opened[*n_given];
-		uint32_t entry = segment_find_entry(&instance->segment,
-						    listener, is_taken);
+		uint32_t entry;
+
+		know_again(instance, listener);
+		entry = segment_find_entry(&instance->segment, listener,
+					   is_taken);
 
 		if (!entry) {
 			log_error("%s: the ledger has no room for one more "

@@ -578,11 +578,12 @@ static void take_address(struct listener *listener)
 				   &listener->addr);
 }
 
-static void take_file(struct listener *listener,
-		      const struct ledger_listener *entry)
+void listener_know(struct listener *listener,
+		   const struct ledger_listener *entry)
 {
 	struct stat status;
 
+	listener->is_given = ledger_get(entry->flags) & LISTENER_GIVEN;
 	if (!(ledger_get(entry->flags) & LISTENER_OWN_FILE) ||
 	    lstat(listener->addr.u.un.sun_path, &status) < 0)
 		return;
@@ -599,7 +600,6 @@ static void find_one(const struct listen_config *config,
 		.config = config,
 		.backlog = entry->backlog,
 		.inode = entry->inode,
-		.is_given = ledger_get(entry->flags) & LISTENER_GIVEN,
 		.addr.transport = config->addr.transport,
 	};
 	if (config->is_retired)
@@ -608,8 +608,7 @@ static void find_one(const struct listen_config *config,
 	if (listener->fd < 0)
 		return;
 	take_address(listener);
-	if (config->addr.transport == TRANSPORT_UNIX)
-		take_file(listener, entry);
+	listener_know(listener, entry);
 }
 
 void listeners_find(const struct config *config,

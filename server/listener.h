@@ -56,6 +56,13 @@ void listeners_find(const struct config *config,
 int listeners_open(const struct config *config, struct inherited *inherited,
 		   struct listener **out, size_t *n);
 
+/*
+ * What the ledger's @entry of the same socket tells: whether another program
+ * gave it, and whether the file of a unix socket is ours to remove.
+ */
+void listener_know(struct listener *listener,
+		   const struct ledger_listener *entry);
+
 /* Closes it, and removes the file of a unix socket that is its own. */
 void listener_close(struct listener *listener);
 

@@ -338,7 +338,7 @@ file or directory" "$(first_line)"
 	tell upgrade
 	changes_nothing 1
 	is "what it says of noise" "$DIR/guichetd: cannot be \
-executed: Exec format error" "$(first_line)"
+executed: not a program" "$(first_line)"
 	put_program /bin/false
 	tell upgrade
 	changes_nothing 1
@@ -1236,7 +1236,8 @@ quotation() {
 	for word in reload upgrade; do
 		tell "$word"
 		is "the exit status of $word" 1 "$status"
-		is "what it says" "the server is stopping" "$(first_line)"
+		is "what it says" "$word: the server is stopping" \
+			"$(first_line)"
 	done
 	talks "still here"
 	talk_end
