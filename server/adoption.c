@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "server/crash.h"
 #include "server/crew.h"
 #include "server/master.h"
 #include "server/orphans.h"
@@ -53,6 +54,7 @@ static int call_one(struct meeting *meeting)
 			continue;
 		meeting->call[i].fd = fd;
 		meeting->n_calls++;
+		CRASH_POINT(ADOPTION_CALLED);
 		return 0;
 	}
 	close(fd);
@@ -169,6 +171,7 @@ static void adopt(struct meeting *meeting, struct call *call,
 	call->fd = -1;
 	meeting->n_calls--;
 	meeting->n_missing--;
+	CRASH_POINT(ADOPTION_ONE);
 }
 
 /* More descriptors than one message can carry come in several. */
@@ -262,10 +265,16 @@ static void report_lost(const struct master *m)
 	for (unsigned s = 0; s < m->n_slots; s++) {
 		const struct ledger_slot *entry = &m->instance.segment.slots[s];
 
-		if (ledger_get(entry->keeper_pid) && !m->slots[s].keeper)
+		if (!ledger_get(entry->keeper_pid) || m->slots[s].keeper)
+			continue;
+		if (segment_holds_any(&m->instance.segment, s))
 			log_warning("keeper %u: died with the former master; "
 				    "its connections are lost",
 				    s);
+		else /* it may not even have begun */
+			log_notice("keeper %u: died with the former master; it "
+				   "had no connections",
+				   s);
 	}
 }
 
@@ -292,6 +301,7 @@ int adoption_meet(struct master *m)
 		drop_call(&meeting, &meeting.call[i]);
 	report_lost(m);
 	end_silent(&meeting);
+	CRASH_POINT(ADOPTION_ALL);
 	for (unsigned s = 0; s < m->n_slots; s++)
 		n += m->slots[s].keeper != 0;
 	/* so that who connects sees that it is ours: see rendezvous_peer() */

@@ -2,7 +2,7 @@
 /*
  * crash.h - the points at which a test build can be told to die
  *
- * A worker may be killed between any two instructions. These are the places
+ * A process may be killed between any two instructions. These are the places
  * where that makes a difference: before and after each step that a successor
  * has to recognise. The release build has none of it. A test walks the whole
  * table on every kind of listener, so a point added here without being
@@ -13,7 +13,10 @@
  * on: "s" any stream connection, "p" a peer that does not read (output waits
  * in a buffer), "i" a service that leaves input unconsumed, "e" a service
  * that ends the connection first, "d" a datagram, "r" a resume, "f" a full
- * ledger, "x" a connection that a program serves.
+ * ledger, "x" a connection that a program serves. Not the worker's: "m" the
+ * master in a reload or an upgrade, "b" when a keeper is born, "w" on the way
+ * back, "a" in an adoption; "k" a keeper that is renewed (all from
+ * keeper-executed on also when it is born), "o" one without a master.
  */
 #ifndef GUICHET_CRASH_H
 #define GUICHET_CRASH_H
@@ -67,7 +70,42 @@
 	P(PROGRAM_POSTED, "program-posted", "x")       \
 	P(PROGRAM_POKED, "program-poked", "x")         \
 	P(PROGRAM_ENDED, "program-ended", "x")         \
-	P(PROGRAM_NOTED, "program-noted", "x")
+	P(PROGRAM_NOTED, "program-noted", "x")         \
+	P(TRIAL_BEGUN, "trial-begun", "m")             \
+	P(TRIAL_PASSED, "trial-passed", "m")           \
+	P(MASTER_PACKED, "master-packed", "m")         \
+	P(MASTER_EXECUTED, "master-executed", "m")     \
+	P(MASTER_UNPACKED, "master-unpacked", "m")     \
+	P(CONFIG_READ, "config-read", "m")             \
+	P(LISTENERS_OPENED, "listeners-opened", "m")   \
+	P(REHEARSAL_BEGUN, "rehearsal-begun", "m")     \
+	P(REHEARSAL_PASSED, "rehearsal-passed", "m")   \
+	P(ENTRIES_PUT, "entries-put", "m")             \
+	P(CONFIG_WRITTEN, "config-written", "m")       \
+	P(CONFIG_PUT, "config-put", "m")               \
+	P(SLOT_ASKED, "slot-asked", "m")               \
+	P(PLAN_SENT, "plan-sent", "m")                 \
+	P(SLOT_RENEWED, "slot-renewed", "m")           \
+	P(ALL_RENEWED, "all-renewed", "m")             \
+	P(PROBATION_BEGUN, "probation-begun", "m")     \
+	P(KEEPER_FORKED, "keeper-forked", "b")         \
+	P(KEEPER_PUBLISHED, "keeper-published", "b")   \
+	P(BACK_BEGUN, "back-begun", "w")               \
+	P(RETURN_BEGUN, "return-begun", "w")           \
+	P(ADOPTION_CALLED, "adoption-called", "a")     \
+	P(ADOPTION_ONE, "adoption-one", "a")           \
+	P(ADOPTION_ALL, "adoption-all", "a")           \
+	P(ADOPTION_GONE_ON, "adoption-gone-on", "a")   \
+	P(KEEPER_ASKED, "keeper-asked", "k")           \
+	P(KEEPER_BARE, "keeper-bare", "k")             \
+	P(KEEPER_PLANNED, "keeper-planned", "k")       \
+	P(KEEPER_PACKED, "keeper-packed", "k")         \
+	P(KEEPER_EXECUTED, "keeper-executed", "k")     \
+	P(KEEPER_MAPPED, "keeper-mapped", "k")         \
+	P(KEEPER_LISTENING, "keeper-listening", "k")   \
+	P(KEEPER_READY, "keeper-ready", "k")           \
+	P(SUITOR_ACCEPTED, "suitor-accepted", "o")     \
+	P(SUITOR_GREETED, "suitor-greeted", "o")
 
 enum crash_point {
 #define P(tail, name, on) CRASH_##tail,

@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "server/crash.h"
 #include "server/master.h"
 
 unsigned crew_count(const struct master *m,
@@ -108,9 +109,11 @@ void crew_fork(struct master *m, struct slot *slot)
 			clock_mono_ns() + backoff_strike(&slot->backoff, 0);
 		return;
 	}
+	CRASH_POINT(KEEPER_FORKED);
 	ledger_add(entry->n_keepers, 1);
 	/* known to a master that comes after us, before it does anything */
 	crew_publish(m, slot);
+	CRASH_POINT(KEEPER_PUBLISHED);
 	slot_go(slot);
 }
 

@@ -14,6 +14,7 @@
 
 #include "common/log.h"
 #include "common/runtime.h"
+#include "server/crash.h"
 #include "server/rendezvous.h"
 #include "server/store.h"
 
@@ -52,21 +53,22 @@ static int write_config(const struct config *config, const char *path)
 /* Beside its place first, so that it is there whole, or as it was. */
 static int replace_config(struct instance *instance)
 {
-	char path[512], building[sizeof(path) + 32];
+	char path[512], building[sizeof(path) + 8];
 	int fd, err = config_path(instance, path, sizeof(path));
 
 	if (err)
 		return err;
-	(void)snprintf(building, sizeof(building), "%s.%d", path,
-		       (int)getpid());
-	(void)unlink(building); /* of a former process with our pid */
+	(void)snprintf(building, sizeof(building), "%s.new", path);
+	(void)unlink(building); /* of a master that died here; we are the one */
 	err = write_config(instance->config, building);
+	CRASH_POINT(CONFIG_WRITTEN);
 	if (!err && rename(building, path) < 0)
 		err = -errno;
 	if (err) {
 		(void)unlink(building);
 		return err;
 	}
+	CRASH_POINT(CONFIG_PUT);
 	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -490,6 +492,7 @@ int instance_commit(struct instance *instance)
 		tune(listener);
 		segment_put_listener(&instance->segment, entry, listener);
 	}
+	CRASH_POINT(ENTRIES_PUT);
 	settle_sockets(instance);
 	return put_config(instance);
 }

@@ -21,6 +21,7 @@
 #include "common/units.h"
 #include "server/backoff.h"
 #include "server/control.h"
+#include "server/crash.h"
 #include "server/load.h"
 #include "server/loop.h"
 #include "server/post.h"
@@ -368,8 +369,10 @@ static void become_bare(struct keeper *k)
 {
 	k->clone_at_ns = 0;
 	k->is_bare = k->is_renewing;
-	if (k->is_bare)
-		control_say(k->p.post.control_fd, CONTROL_BARE, 0, 0);
+	if (!k->is_bare)
+		return;
+	CRASH_POINT(KEEPER_BARE);
+	control_say(k->p.post.control_fd, CONTROL_BARE, 0, 0);
 }
 
 /* With nothing in hand. */
@@ -482,6 +485,7 @@ static void on_order(struct keeper *k, const struct control_received *received)
 static void on_renew(struct keeper *k, const struct control_received *received)
 {
 	(void)received;
+	CRASH_POINT(KEEPER_ASKED);
 	k->is_renewing = true;
 	if (k->worker)
 		ask_to_leave(k);
@@ -554,6 +558,7 @@ static int renew(struct keeper *k, const struct keeper_plan *plan)
 	     k->p.post.vault.fd, &bag);
 	runner_pack(&k->p.runner, &bag);
 	keep_connections(k, &bag);
+	CRASH_POINT(KEEPER_PACKED);
 	err = become(plan, &bag);
 	set_plan_base(k, bag.fd, false);
 	bag_close(&bag);
@@ -566,6 +571,7 @@ static void on_plan(struct keeper *k, const struct control_received *received)
 	int err = -EPROTO;
 
 	(void)received;
+	CRASH_POINT(KEEPER_PLANNED);
 	if (k->is_bare && plan.n_fds >= PLAN_SOCKETS)
 		err = renew(k, &plan); /* does not return when it could */
 	log_error("keeper %u: cannot be renewed: %s", k->p.post.slot,
@@ -660,6 +666,7 @@ static void on_rendezvous(struct keeper *k)
 	if (k->suitor_fd < 0)
 		return;
 	set_base(k, k->suitor_fd, true);
+	CRASH_POINT(SUITOR_ACCEPTED);
 	k->suitor_until_ns = clock_mono_ns() + SUITOR_NS;
 }
 
@@ -684,8 +691,10 @@ static int greet_master(struct keeper *k)
 /* Under the number that the worker knows, too. */
 static void accept_master(struct keeper *k)
 {
-	if (greet_master(k) == 0 &&
-	    dup3(k->suitor_fd, k->p.post.control_fd, O_CLOEXEC) >= 0) {
+	int err = greet_master(k);
+
+	CRASH_POINT(SUITOR_GREETED);
+	if (!err && dup3(k->suitor_fd, k->p.post.control_fd, O_CLOEXEC) >= 0) {
 		k->is_orphan = false;
 		k->load_at_ns = k->told.at_ns = 0; /* it knows nothing yet */
 		log_notice("keeper %u: has a new master", k->p.post.slot);
@@ -912,7 +921,9 @@ _Noreturn void keeper_run(struct bag *bag)
 {
 	struct keeper k;
 
+	CRASH_POINT(KEEPER_EXECUTED);
 	prepare(&k, bag);
+	CRASH_POINT(KEEPER_READY);
 	on_child(&k); /* of programs that ended meanwhile nobody tells again */
 	for (;;)
 		turn_loop(&k);

@@ -26,6 +26,7 @@
 #include "common/units.h"
 #include "server/adoption.h"
 #include "server/control.h"
+#include "server/crash.h"
 #include "server/crew.h"
 #include "server/notify.h"
 #include "server/succession.h"
@@ -571,6 +572,7 @@ static int take_over(struct master *m, const char *path, int old_fd)
 							    0;
 	if (n > 0) {
 		err = go_on_after_former(m);
+		CRASH_POINT(ADOPTION_GONE_ON);
 		return err ? err : n;
 	}
 	m->n_slots = 0;
@@ -689,6 +691,7 @@ static int go_on(struct master *m)
 
 	if (err)
 		return err;
+	CRASH_POINT(CONFIG_READ);
 	err = segment_attach(&m->instance.segment, m->instance.segment.fd,
 			     m->instance.segment.view_fd,
 			     m->instance.segment.path);
@@ -701,6 +704,7 @@ static int go_on(struct master *m)
 	if (!err)
 		err = instance_go_on(&m->instance, &former);
 	config_free(&former);
+	CRASH_POINT(LISTENERS_OPENED);
 	return err;
 }
 
@@ -713,6 +717,7 @@ static void return_to_former(struct master *m, int err)
 		die(EXIT_FAILED, "cannot go back to what was before: %s",
 		    strerror(-err));
 	r->kind = RENEWAL_BACK;
+	CRASH_POINT(RETURN_BEGUN);
 	r->code = err == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
 	err = succession_exec(m, r->former_program_fd);
 	die(EXIT_FAILED, "cannot go back to what was before: %s",
@@ -725,11 +730,13 @@ enum exit_code master_go_on(const struct config_command *command, char **argv,
 	static struct master m;
 	int err = open_master(&m, command, argv);
 
+	CRASH_POINT(MASTER_EXECUTED);
 	if (!err)
 		err = succession_unpack(&m, bag);
 	if (err)
 		die(EXIT_FAILED, "cannot take over from the program it was: %s",
 		    strerror(-err));
+	CRASH_POINT(MASTER_UNPACKED);
 	notify_open();
 	m.phase = PHASE_SERVING;
 	renewal_tell_begin(&m);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "server/crash.h"
 #include "server/fds.h"
 #include "server/keeper.h"
 #include "server/service_table.h"
@@ -255,7 +256,9 @@ void post_prepare(struct posting *p, struct bag *bag)
 		fail(p, "cannot become its user", err);
 	read_config(p);
 	map_vault(p);
+	CRASH_POINT(KEEPER_MAPPED);
 	find_listeners(p);
+	CRASH_POINT(KEEPER_LISTENING);
 	settle_fds(p, bag);
 	p->memory.vault_state_bytes = p->post.vault.state_bytes;
 }

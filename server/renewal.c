@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "server/control.h"
+#include "server/crash.h"
 #include "server/crew.h"
 #include "server/master.h"
 #include "server/notify.h"
@@ -253,8 +254,10 @@ void renewal_request(struct master *m, enum operator_request request)
 	renewal_tell_begin(m);
 	close_fd(&r->program_fd);
 	r->program_fd = open_program(m);
-	if (r->program_fd >= 0 && begin_trial(m) == 0)
+	if (r->program_fd >= 0 && begin_trial(m) == 0) {
+		CRASH_POINT(TRIAL_BEGUN);
 		return;
+	}
 	log_error("%s: %s", m->program_path, strerror(errno));
 	fail(m, EXIT_FAILED);
 }
@@ -305,6 +308,7 @@ static void become(struct master *m)
 		fcntl(m->instance.program_fd, F_DUPFD_CLOEXEC, 0);
 	r->former_config_fd = fcntl(m->instance.config_fd, F_DUPFD_CLOEXEC, 0);
 	r->has_touched = false;
+	CRASH_POINT(TRIAL_PASSED);
 	err = succession_exec(m, r->program_fd);
 	log_error("%s: cannot be executed: %s", m->program_path,
 		  strerror(-err));
@@ -353,6 +357,7 @@ static void go_back(struct master *m, enum exit_code code)
 		r->code = code;
 		if (!r->has_touched)
 			instance_drop_new(&m->instance); /* nobody knows them */
+		CRASH_POINT(BACK_BEGUN);
 		err = succession_exec(m, r->former_program_fd);
 	}
 	log_error("cannot go back to what was before: %s", strerror(-err));
@@ -384,6 +389,7 @@ static int fork_rehearsal(struct master *m, const struct keeper_plan *plan)
 		r->pid = 0;
 	else
 		control_say(r->control_fd, CONTROL_GO, 0, 0);
+	CRASH_POINT(REHEARSAL_BEGUN);
 	return err;
 }
 
@@ -428,6 +434,7 @@ static void end_rehearsal(struct master *m, int status)
 
 	close_fd(&m->renewal.control_fd);
 	if (WIFEXITED(status) && !WEXITSTATUS(status)) {
+		CRASH_POINT(REHEARSAL_PASSED);
 		begin_slots(m);
 		return;
 	}
@@ -464,6 +471,7 @@ static void send_plan(struct master *m, struct slot *slot)
 	if (!err)
 		err = slot_send_plan(slot, &plan);
 	free(plan.fd);
+	CRASH_POINT(PLAN_SENT);
 	if (!err)
 		return;
 	log_error("keeper %u: cannot be told what to be: %s", slot->number,
@@ -482,8 +490,10 @@ void renewal_on_report(struct master *m, struct slot *slot,
 	}
 	if (r->step != RENEWAL_SLOTS)
 		return;
-	if (kind == CONTROL_SERVING && slot->renewal == RENEWAL_FRESH)
+	if (kind == CONTROL_SERVING && slot->renewal == RENEWAL_FRESH) {
 		r->is_proven = true;
+		CRASH_POINT(SLOT_RENEWED);
+	}
 	if (kind == CONTROL_NOT_RENEWED)
 		r->slot_deadline_ns = 0; /* it has failed */
 }
@@ -599,6 +609,7 @@ static void renew_slots(struct master *m, uint64_t now_ns)
 	if (slot) {
 		r->slot_deadline_ns = now_ns + SLOT_NS;
 		slot_renew(slot);
+		CRASH_POINT(SLOT_ASKED);
 		return;
 	}
 	if (crew_count(m, slot_is_kept) != n_configured(m) &&
@@ -648,6 +659,7 @@ void renewal_finish(struct master *m, enum exit_code code)
 	struct renewal *r = &m->renewal;
 
 	say_done(m);
+	CRASH_POINT(ALL_RENEWED);
 	answer(m, code);
 	if (r->kind == RENEWAL_BACK || code != EXIT_DONE) {
 		forget_former(r);
@@ -655,6 +667,7 @@ void renewal_finish(struct master *m, enum exit_code code)
 	} else {
 		r->step = RENEWAL_PROBATION;
 		r->deadline_ns = clock_mono_ns() + PROBATION_NS;
+		CRASH_POINT(PROBATION_BEGUN);
 	}
 	begin_pending(m);
 }

@@ -243,12 +243,26 @@ static uint64_t read_count(const struct segment *segment, unsigned slot,
 	return value;
 }
 
+static uint64_t n_open_of(const struct segment *segment, unsigned slot,
+			  uint32_t entry)
+{
+	return read_count(segment, slot, entry, COUNTER_ACCEPTED) -
+	       read_count(segment, slot, entry, COUNTER_CLOSED);
+}
+
 bool segment_has_open(const struct segment *segment, uint32_t entry)
 {
 	for (unsigned s = 0; s < segment->shape.n_slots; s++)
 		if (ledger_get(segment->slots[s].is_used) &&
-		    read_count(segment, s, entry, COUNTER_ACCEPTED) !=
-			    read_count(segment, s, entry, COUNTER_CLOSED))
+		    n_open_of(segment, s, entry))
+			return true;
+	return false;
+}
+
+bool segment_holds_any(const struct segment *segment, unsigned slot)
+{
+	for (uint32_t e = 1; e < segment->shape.n_listeners; e++)
+		if (n_open_of(segment, slot, e))
 			return true;
 	return false;
 }

@@ -88,6 +88,9 @@ bool segment_is_fit(const struct segment *segment, uint32_t entry,
  */
 bool segment_has_open(const struct segment *segment, uint32_t entry);
 
+/* The same of a slot and all entries: for the log. */
+bool segment_holds_any(const struct segment *segment, unsigned slot);
+
 /* Writes the entry, or only whether it is retired. */
 void segment_put_listener(struct segment *segment, uint32_t entry,
 			  const struct listener *listener);

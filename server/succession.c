@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "server/crash.h"
 #include "server/master.h"
 #include "server/notify.h"
 
@@ -84,6 +85,7 @@ int succession_exec(struct master *m, int program_fd)
 	pack_instance(&m->instance, &bag);
 	pack_people(m, &bag);
 	notify_export();
+	CRASH_POINT(MASTER_PACKED);
 	err = bag_exec(&bag, program_fd, m->argv);
 	notify_open(); /* out of the environment again */
 	bag_close(&bag);

@@ -8,6 +8,8 @@
  * takes the line out ("#" in its first place) and dies there. So a test arms
  * by writing, and sees by reading whether the point was reached. With HOW
  * always, every process that comes there aborts, until a test disarms it.
+ * "POINT N HOW", N being a digit, lets the first N pass. A line that is taken
+ * stays taken, whatever programs the processes become.
  */
 #include "server/crash.h"
 
@@ -46,25 +48,47 @@ __attribute__((constructor)) static void map_lines(void)
 		lines = at;
 }
 
-static bool is_armed(unsigned line, const char *name, const char *how)
+/* Whether @at begins with @text. */
+static bool begins(unsigned line, size_t at, const char *text)
 {
-	char want[LINE_BYTES], have[LINE_BYTES];
-	size_t n = strlen(name);
-
-	memcpy(want, name, n);
-	want[n++] = ' ';
-	memcpy(want + n, how, strlen(how));
-	n += strlen(how);
-	for (size_t i = 0; i < n; i++)
-		have[i] = lines[line][i];
-	return memcmp(want, have, n) == 0;
+	for (size_t i = 0; text[i]; i++)
+		if (at + i >= LINE_BYTES || lines[line][at + i] != text[i])
+			return false;
+	return true;
 }
 
-static bool takes(unsigned line, const char *name, const char *how)
+static bool is_number(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Where HOW begins, of a line that is for @name; 0: it is not. */
+static size_t find_how(unsigned line, const char *name)
+{
+	size_t at = strlen(name) + 1;
+
+	if (!begins(line, 0, name) || lines[line][at - 1] != ' ')
+		return 0;
+	return is_number(lines[line][at]) ? at + 2 : at;
+}
+
+/* One of those that may pass. */
+static bool passes(unsigned line, size_t at)
+{
+	char left = lines[line][at];
+
+	while (is_number(left) && left > '0')
+		if (atomic_compare_exchange_weak(&lines[line][at], &left,
+						 (char)(left - 1)))
+			return true;
+	return false;
+}
+
+static bool takes(unsigned line, const char *name, size_t at, const char *how)
 {
 	char first = name[0];
 
-	return is_armed(line, name, how) &&
+	return begins(line, at, how) &&
 	       atomic_compare_exchange_strong(&lines[line][0], &first, '#');
 }
 
@@ -73,13 +97,15 @@ void crash_reached(enum crash_point point)
 	const char *name = names[point];
 
 	for (unsigned i = 0; lines && i < N_LINES; i++) {
-		if (lines[i][0] != name[0])
+		size_t at = find_how(i, name);
+
+		if (!at || passes(i, strlen(name) + 1))
 			continue;
-		if (takes(i, name, "kill"))
+		if (takes(i, name, at, "kill"))
 			(void)raise(SIGKILL);
-		if (takes(i, name, "exit"))
+		if (takes(i, name, at, "exit"))
 			_exit(1);
-		if (is_armed(i, name, "always"))
+		if (begins(i, at, "always"))
 			abort();
 	}
 }
