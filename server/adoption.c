@@ -260,13 +260,14 @@ static void end_silent(struct meeting *meeting)
 }
 
 /* Who was in the ledger, and is not there: his connections are lost. */
-static void report_lost(const struct master *m)
+static void report_lost(struct master *m)
 {
 	for (unsigned s = 0; s < m->n_slots; s++) {
 		const struct ledger_slot *entry = &m->instance.segment.slots[s];
 
 		if (!ledger_get(entry->keeper_pid) || m->slots[s].keeper)
 			continue;
+		m->slots[s].is_lost = true;
 		if (segment_holds_any(&m->instance.segment, s))
 			log_warning("keeper %u: died with the former master; "
 				    "its connections are lost",

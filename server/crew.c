@@ -115,6 +115,8 @@ void crew_fork(struct master *m, struct slot *slot)
 	crew_publish(m, slot);
 	CRASH_POINT(KEEPER_PUBLISHED);
 	slot_go(slot);
+	if (slot_is_retiring(slot))
+		slot_order(slot, ORDER_RETIRE, UINT64_MAX); /* to settle */
 }
 
 struct slot *crew_find(struct master *m, pid_t keeper)
@@ -134,6 +136,18 @@ void crew_on_death(struct master *m, struct slot *slot, int status)
 	if (!slot_is_retiring(slot) && !slot->has_left)
 		ledger_add(entry->keeper_deaths, 1);
 	crew_publish(m, slot);
+}
+
+void crew_settle(struct master *m, struct slot *slot)
+{
+	if (slot->state != SLOT_EMPTY || !slot->is_lost || master_is_ending(m))
+		return;
+	slot->is_lost = false;
+	if (!segment_holds_any(&m->instance.segment, slot->number))
+		return;
+	slot->state = SLOT_BACKOFF;
+	slot->order = ORDER_RETIRE;
+	slot->fork_at_ns = clock_mono_ns();
 }
 
 /* ---- how many are kept ---- */
@@ -195,8 +209,11 @@ static bool retire_last(struct master *m, bool (*is_such)(const struct slot *))
 		return false;
 	log_info("worker %u: retires", s);
 	slot_order(&m->slots[s], ORDER_RETIRE, UINT64_MAX);
-	if (m->slots[s].state == SLOT_BACKOFF)
+	if (m->slots[s].state == SLOT_BACKOFF) {
 		slot_init(&m->slots[s], s);
+		m->slots[s].is_lost = true;
+		crew_settle(m, &m->slots[s]);
+	}
 	return true;
 }
 

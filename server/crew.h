@@ -60,6 +60,13 @@ bool crew_is_there(const struct master *m);
 
 /* A child of ours, or a keeper that is not, has died: see slot.h. */
 void crew_on_death(struct master *m, struct slot *slot, int status);
+
+/*
+ * What a retiring keeper held that died instead of leaving is still open in
+ * the ledger: in a slot that nobody is in any more, one is born that closes
+ * it there, and leaves.
+ */
+void crew_settle(struct master *m, struct slot *slot);
 struct slot *crew_find(struct master *m, pid_t keeper);
 
 #endif

@@ -242,6 +242,7 @@ static void read_slot(struct master *m, struct slot *slot)
 
 	while (slot->control_fd >= 0 && slot_read(slot, &kind))
 		renewal_on_report(m, slot, kind);
+	crew_settle(m, slot);
 }
 
 static void read_operator(struct master *m, size_t i)

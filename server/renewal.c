@@ -659,6 +659,8 @@ void renewal_finish(struct master *m, enum exit_code code)
 	struct renewal *r = &m->renewal;
 
 	say_done(m);
+	for (unsigned s = 0; s < m->n_slots; s++)
+		crew_settle(m, &m->slots[s]);
 	CRASH_POINT(ALL_RENEWED);
 	answer(m, code);
 	if (r->kind == RENEWAL_BACK || code != EXIT_DONE) {

@@ -98,7 +98,10 @@ static void all_gone(struct slot *slot)
 	slot->busy = 0;
 	slot->n_open = 0;
 	if (slot_is_retiring(slot)) {
+		bool is_lost = slot->is_lost;
+
 		slot_init(slot, slot->number);
+		slot->is_lost = is_lost;
 		return;
 	}
 	slot->state = SLOT_BACKOFF;
@@ -140,6 +143,7 @@ static bool has_left(const struct slot *slot, int status)
 void slot_keeper_died(struct slot *slot, int status)
 {
 	slot->keeper = 0;
+	slot->is_lost = status != 0; /* or nobody knows */
 	slot->state = SLOT_LOST;
 	slot->has_left = has_left(slot, status);
 	if (slot->keeper_pidfd >= 0)

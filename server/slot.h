@@ -42,6 +42,7 @@ struct slot {
 	int control_fd;      /* our end; -1: closed, all of the slot is gone */
 	bool is_serving;     /* its worker has said so */
 	bool has_served;     /* one of its workers has, ever */
+	bool is_lost;        /* its last keeper did not leave, but died */
 	enum order order;    /* the last that it was given */
 	unsigned n_failures; /* deaths before any of its workers served */
 	int last_status;     /* of the latest death, as waitpid(2) tells */

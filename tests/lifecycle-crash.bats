@@ -389,6 +389,9 @@ open_of() {
 lost() {
 	local slot=$1 killed open held
 
+	while [ "$(open_of "$slot")" = 0 ]; do
+		held_begin 8 || return
+	done
 	wait_until 10 is_settled
 	killed=$(counter connections.closed.killed)
 	open=$(counter connections.open)
@@ -456,15 +459,98 @@ canary_fails() {
 	done
 }
 
+# one_is_lost COMMAND...: one of the keepers is, whichever it is
+one_is_lost() {
+	local killed held was
+
+	wait_until 10 is_settled
+	killed=$(counter connections.closed.killed)
+	read -r -a held <<<"$(column workers open | xargs)"
+	read -r -a was <<<"$(column workers keeper | xargs)"
+	"$@" || return
+	is_whole || return
+	read -r -a now <<<"$(column workers keeper | xargs)"
+	[ "${was[0]} ${was[1]}" != "${now[0]} ${now[1]}" ] || return
+	[ "${was[0]}" = "${now[0]}" ] || was[0]=
+	[ "${was[1]}" = "${now[1]}" ] || was[1]=
+	[ -n "${was[0]}${was[1]}" ] || { echo "both are new"; return 1; }
+	[ -z "${was[0]}" ] || held[0]=${held[1]}
+	wait_until 10 stat_is connections.closed.killed $((killed + held[0]))
+}
+
+# adopts_all_but ARMED: the new master comes, and a keeper dies of that
+adopts_all_but() {
+	arm "$1 kill"
+	kill -KILL "$SERVER"
+	adopts || return
+	reached 0 || { echo "$1 was not reached"; return 1; }
+}
+
 @test "a keeper's death when a new master comes costs what it held" {
 	local point
 
 	start
-	for point in $(points o); do
+	for point in $(points o) keeper-asked keeper-bare keeper-packed; do
 		held_begin 16
-		lost 0 adopted_but_one "$point" ||
+		one_is_lost adopts_all_but "$point" ||
 			{ echo "after a death at $point"; cat "$LOG"; return 1; }
 	done
+	held_end
+	ends
+}
+
+# both_die KEEPER'S MASTER'S: at these points of one reload
+both_die() {
+	arm "$1 kill" "$2 kill"
+	hup
+	wait_until 20 reached 0 || return
+	wait_until 20 reached 1 || return
+	adopts || return
+	is "losses told" $((held > 0)) "$(log_lines 'keeper [01]: .*are lost')"
+}
+
+@test "the death of a master and a keeper in one reload costs what it held" {
+	start
+	held_begin 16
+	lost 0 both_die "keeper-asked" "slot-asked"
+	held_begin 16
+	lost 0 both_die "keeper-planned" "plan-sent"
+	held_begin 16
+	lost 0 both_die "keeper-executed 1" "plan-sent"
+	held_end
+	ends
+}
+
+@test "the death of a master and all its keepers leaves exact totals" {
+	local pids
+
+	start
+	held_begin 16
+	wait_until 10 is_settled
+	pids=$(keeper_pids)
+	# shellcheck disable=SC2086 # one word each
+	kill -KILL "$SERVER" $pids
+	master_again
+	wait_until 20 logged '^guichetd: ready: '
+	is_whole
+	stat_is connections.closed.killed 16
+	stat_is connections.open 0
+	ends
+}
+
+@test "a retiring keeper's death costs what it held, and the totals say so" {
+	local held
+
+	start
+	held_begin 32
+	wait_until 10 is_settled
+	held=$(open_of 1)
+	[ "$held" -gt 0 ]
+	kill -TTOU "$SERVER"
+	wait_until 10 logged 'worker 1: retires'
+	kill -KILL "$(column workers keeper slot 1)"
+	wait_until 10 stat_is connections.closed.killed "$held"
+	wait_until 10 titles_are 'keeper 0 master worker 0'
 	held_end
 	ends
 }
