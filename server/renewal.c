@@ -120,7 +120,9 @@ static void answer(struct master *m, enum exit_code code)
 	renewal_tell_end();
 	/* first: who asked for the manager is to find it knowing */
 	(void)notify_send("READY=1");
-	operators_answer(&m->operators, m->renewal.request, code);
+	/* an adoption: nobody asked, but somebody may be about to */
+	if (m->renewal.request != OPERATOR_NONE)
+		operators_answer(&m->operators, m->renewal.request, code);
 }
 
 /* Nothing has changed. */

@@ -554,3 +554,21 @@ both_die() {
 	held_end
 	ends
 }
+
+@test "what a keeper held whose slot no new master keeps is settled, too" {
+	local held
+
+	start
+	while [ "$(open_of 1)" = 0 ]; do
+		held_begin 8
+	done
+	wait_until 10 is_settled
+	held=$(open_of 1)
+	config_with 1
+	kill -KILL "$SERVER" "$(column workers keeper slot 1)"
+	adopts
+	wait_until 10 stat_is connections.closed.killed "$held"
+	wait_until 10 titles_are 'keeper 0 master worker 0'
+	held_end
+	ends
+}
