@@ -15,7 +15,7 @@
  * that ends the connection first, "d" a datagram, "r" a resume, "f" a full
  * ledger, "x" a connection that a program serves. Not the worker's: "m" the
  * master in a reload or an upgrade, "b" when a keeper is born, "w" on the way
- * back, "a" in an adoption; "k" a keeper that is renewed (all from
+ * back, "a" in an adoption; "t" a binary that is tried; "k" a keeper that is renewed (all from
  * keeper-executed on also when it is born), "o" one without a master.
  */
 #ifndef GUICHET_CRASH_H
@@ -72,6 +72,7 @@
 	P(PROGRAM_ENDED, "program-ended", "x")         \
 	P(PROGRAM_NOTED, "program-noted", "x")         \
 	P(TRIAL_BEGUN, "trial-begun", "m")             \
+	P(TRIAL_TESTED, "trial-tested", "t")           \
 	P(TRIAL_PASSED, "trial-passed", "m")           \
 	P(MASTER_PACKED, "master-packed", "m")         \
 	P(MASTER_EXECUTED, "master-executed", "m")     \

@@ -132,10 +132,10 @@ void crew_on_death(struct master *m, struct slot *slot, int status)
 	struct ledger_slot *entry = &m->instance.segment.slots[slot->number];
 
 	slot_keeper_died(slot, status);
-	renewal_on_death(m, slot, status);
 	if (!slot_is_retiring(slot) && !slot->has_left)
 		ledger_add(entry->keeper_deaths, 1);
 	crew_publish(m, slot);
+	renewal_on_death(m, slot, status); /* may not return */
 }
 
 void crew_settle(struct master *m, struct slot *slot)

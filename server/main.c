@@ -13,6 +13,7 @@
 #include "common/options.h"
 #include "server/bag.h"
 #include "server/config.h"
+#include "server/crash.h"
 #include "server/fds.h"
 #include "server/instance.h"
 #include "server/keeper.h"
@@ -169,6 +170,7 @@ static enum exit_code dump(const struct config *config)
 /* A server that could not go over into this program must not try. */
 static enum exit_code test(void)
 {
+	CRASH_POINT(TRIAL_TESTED);
 	if (bag_understands())
 		return EXIT_DONE;
 	log_error("cannot take over from the server that runs: it takes a "

@@ -571,6 +571,7 @@ static int take_over(struct master *m, const char *path, int old_fd)
 	m->n_slots = m->instance.segment.shape.n_slots;
 	n = segment_is_of_this_boot(&m->instance.segment) ? adoption_meet(m) :
 							    0;
+	m->n_wanted = crew_count(m, slot_is_kept);
 	if (n > 0) {
 		err = go_on_after_former(m);
 		CRASH_POINT(ADOPTION_GONE_ON);

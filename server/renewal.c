@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -149,7 +150,7 @@ static void ignore_orders(void)
 		(void)signal(orders[i], SIG_IGN); /* they exist */
 }
 
-_Noreturn static void run_trial(struct master *m, int report_fd)
+_Noreturn static void run_trial(struct master *m, pid_t master, int report_fd)
 {
 	static char test[] = "--test";
 	const struct renewal *r = &m->renewal;
@@ -157,6 +158,9 @@ _Noreturn static void run_trial(struct master *m, int report_fd)
 	char **argv;
 	sigset_t none;
 
+	/* nobody would end it when it hangs */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != master)
+		_exit(EXIT_FAILED);
 	while (m->argv[n])
 		n++;
 	argv = calloc(n + 2, sizeof(*argv));
@@ -180,13 +184,14 @@ _Noreturn static void run_trial(struct master *m, int report_fd)
 static int begin_trial(struct master *m)
 {
 	struct renewal *r = &m->renewal;
+	pid_t master = getpid();
 	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
 	r->pid = fork();
 	if (r->pid == 0)
-		run_trial(m, ends[1]);
+		run_trial(m, master, ends[1]);
 	close(ends[1]);
 	r->trial_fd = ends[0];
 	r->line_bytes = 0;

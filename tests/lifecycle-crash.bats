@@ -191,7 +191,7 @@ loads_end() {
 
 @test "every point of a master or a keeper belongs to a walk" {
 	is "points" "$(grep -c '^	P(.*-' "$TABLE")" \
-		"$(points sipedrfxmbwako | grep -c -e -)"
+		"$(points sipedrfxmbwakot | grep -c -e -)"
 }
 
 # --- the master ---------------------------------------------------------------
@@ -252,6 +252,29 @@ upgrade() {
 # one_more: TTIN
 one_more() {
 	kill -TTIN "$SERVER"
+}
+
+@test "a binary that hangs when it is tried dies with the master" {
+	start
+	arm "trial-tested stop"
+	upgrade
+	wait_until 10 reached 0
+	kill -KILL "$SERVER"
+	adopts
+	is_whole
+	ends
+}
+
+@test "a new master keeps the workers that the load had asked for" {
+	EXTRA=
+	config_with 1-3
+	server_start
+	one_more
+	wait_until 10 stat_is workers.running 2
+	kill -KILL "$SERVER"
+	adopts
+	is "those that retire" 0 "$(log_lines 'retires')"
+	ends
 }
 
 @test "a master's death while a keeper is born costs nothing" {
@@ -499,24 +522,40 @@ adopts_all_but() {
 	ends
 }
 
+# losses_told: lines of any log that tell of one
+losses_told() {
+	cat "$DIR"/server-*.log | grep -c 'keeper [01]: .*are lost' || true
+}
+
 # both_die KEEPER'S MASTER'S: at these points of one reload
 both_die() {
-	arm "$1 kill" "$2 kill"
+	local told
+
+	told=$(losses_told)
+	arm "$1" "$2"
 	hup
 	wait_until 20 reached 0 || return
 	wait_until 20 reached 1 || return
 	adopts || return
-	is "losses told" $((held > 0)) "$(log_lines 'keeper [01]: .*are lost')"
+	is "losses told" $((told + 1)) "$(losses_told)"
 }
 
 @test "the death of a master and a keeper in one reload costs what it held" {
 	start
 	held_begin 16
-	lost 0 both_die "keeper-asked" "slot-asked"
+	lost 0 both_die "keeper-asked kill" "slot-asked kill"
+	lost 0 both_die "keeper-planned kill" "plan-sent kill"
+	lost 0 both_die "keeper-executed 1 kill" "plan-sent kill"
+	held_end
+	ends
+}
+
+@test "the death of a master that takes back what a keeper died of costs no more" {
+	start
 	held_begin 16
-	lost 0 both_die "keeper-planned" "plan-sent"
-	held_begin 16
-	lost 0 both_die "keeper-executed 1" "plan-sent"
+	lost 0 both_die "keeper-executed 1 exit" "back-begun kill"
+	lost 0 both_die "keeper-executed 1 exit" "master-unpacked 1 kill"
+	lost 0 both_die "keeper-executed 1 exit" "slot-asked 1 kill"
 	held_end
 	ends
 }

@@ -3,8 +3,8 @@
  * crash.c - dies at the crash point that a test has armed
  *
  * GUICHETD_CRASH names a file that is mapped before anything is forked. It
- * holds lines of 64 bytes, "POINT HOW", HOW being kill (SIGKILL) or exit
- * (_exit without clean-up). The first process that comes to an armed point
+ * holds lines of 64 bytes, "POINT HOW", HOW being kill (SIGKILL), exit
+ * (_exit without clean-up) or stop (SIGSTOP). The first process that comes to an armed point
  * takes the line out ("#" in its first place) and dies there. So a test arms
  * by writing, and sees by reading whether the point was reached. With HOW
  * always, every process that comes there aborts, until a test disarms it.
@@ -105,6 +105,8 @@ void crash_reached(enum crash_point point)
 			(void)raise(SIGKILL);
 		if (takes(i, name, at, "exit"))
 			_exit(1);
+		if (takes(i, name, at, "stop"))
+			(void)raise(SIGSTOP);
 		if (begins(i, at, "always"))
 			abort();
 	}
