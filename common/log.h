@@ -46,10 +46,10 @@ int log_level_parse(const char *word, enum log_level *level);
 const char *log_level_name(enum log_level level);
 
 /*
- * Gives each error and warning to @copy as well, as it stands in the log but
+ * Gives each error and warning @to somebody as well, as it stands in the log but
  * without the program's name; NULL: no more. It must not log itself.
  */
-void log_copy_to(void (*copy)(const char *line));
+void log_copy_to(void (*to)(const char *line));
 
 /* Lines dropped because the sink would have blocked. */
 uint64_t log_n_dropped(void);

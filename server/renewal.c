@@ -103,19 +103,6 @@ static void forget_former(struct renewal *r)
 	close_fd(&r->former_config_fd);
 }
 
-static void begin_pending(struct master *m)
-{
-	for (unsigned i = 1; i < OPERATOR_REQUESTS; i++) {
-		unsigned bit = 1U << i;
-
-		if (!(m->renewal.pending & bit))
-			continue;
-		m->renewal.pending &= ~bit;
-		renewal_request(m, (enum operator_request)i);
-		return;
-	}
-}
-
 static void answer(struct master *m, enum exit_code code)
 {
 	renewal_tell_end();
@@ -133,7 +120,6 @@ static void fail(struct master *m, enum exit_code code)
 		  kind_names[m->renewal.kind]);
 	answer(m, code);
 	m->renewal.step = RENEWAL_NONE;
-	begin_pending(m);
 }
 
 /* ---- the trial ---- */
@@ -678,7 +664,6 @@ void renewal_finish(struct master *m, enum exit_code code)
 		r->deadline_ns = clock_mono_ns() + PROBATION_NS;
 		CRASH_POINT(PROBATION_BEGUN);
 	}
-	begin_pending(m);
 }
 
 /*
@@ -736,6 +721,20 @@ void renewal_abandon(struct master *m)
 
 /* ---- time ---- */
 
+/* What was asked for while another one was under way. */
+static void begin_pending(struct master *m)
+{
+	for (unsigned i = 1; i < OPERATOR_REQUESTS; i++) {
+		unsigned bit = 1U << i;
+
+		if (!(m->renewal.pending & bit))
+			continue;
+		m->renewal.pending &= ~bit;
+		renewal_request(m, (enum operator_request)i);
+		return;
+	}
+}
+
 static void end_late_child(struct master *m, uint64_t now_ns)
 {
 	if (m->renewal.pid && now_ns >= m->renewal.deadline_ns)
@@ -750,16 +749,18 @@ void renewal_look(struct master *m, uint64_t now_ns)
 		renew_slots(m, now_ns);
 	else if (r->step == RENEWAL_PROBATION)
 		watch_probation(m, now_ns);
-	else if (r->step == RENEWAL_NONE && m->phase == PHASE_SERVING)
-		begin_pending(m);
 	else
 		end_late_child(m, now_ns);
+	if (!renewal_is_busy(m))
+		begin_pending(m);
 }
 
 uint64_t renewal_next_ns(const struct master *m)
 {
 	const struct renewal *r = &m->renewal;
 
+	if (r->pending && !renewal_is_busy(m))
+		return 0;
 	switch (r->step) {
 	case RENEWAL_NONE:
 		return UINT64_MAX;

@@ -91,9 +91,9 @@ bool segment_has_open(const struct segment *segment, uint32_t entry);
 /* The same of a slot and all entries: for the log. */
 bool segment_holds_any(const struct segment *segment, unsigned slot);
 
-/* Writes the entry, or only whether it is retired. */
+/* Writes the entry @from a listener, or only whether it is retired. */
 void segment_put_listener(struct segment *segment, uint32_t entry,
-			  const struct listener *listener);
+			  const struct listener *from);
 void segment_retire_listener(struct segment *segment, uint32_t entry,
 			     bool is_retired);
 

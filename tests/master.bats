@@ -169,7 +169,7 @@ is_state() {
 }
 
 @test "HUP and USR2 renew every worker, under the same master and keepers" {
-	local keepers former word
+	local keepers former
 
 	server_start -w 2 -l tcp:127.0.0.1:0=echo
 	keepers=$(keeper_pids | xargs)
