@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -24,7 +25,8 @@
 
 /* One that was called, and by whom nobody knows yet. */
 struct call {
-	int fd; /* -1: it was answered, or dropped */
+	int fd;         /* -1: it was answered, or dropped */
+	bool has_begun; /* to answer, in more than one message */
 };
 
 struct meeting {
@@ -52,7 +54,7 @@ static int call_one(struct meeting *meeting)
 	for (unsigned i = 0; i < LEDGER_MAX_SLOTS; i++) {
 		if (meeting->call[i].fd >= 0)
 			continue;
-		meeting->call[i].fd = fd;
+		meeting->call[i] = (struct call){ .fd = fd };
 		meeting->n_calls++;
 		CRASH_POINT(ADOPTION_CALLED);
 		return 0;
@@ -118,21 +120,39 @@ static void find_keepers(struct meeting *meeting)
 
 /* ---- answers ---- */
 
+/*
+ * Who sends it may be a worker that does us evil, and it the ledger: to close
+ * that would drop the lock on it (fcntl_locking(2)). Then it stays open.
+ */
+static void drop_fd(const struct instance *instance, int fd)
+{
+	struct stat status, ledger;
+
+	if (fstat(fd, &status) < 0 ||
+	    fstat(instance->segment.fd, &ledger) < 0 ||
+	    status.st_dev != ledger.st_dev || status.st_ino != ledger.st_ino)
+		close(fd);
+}
+
+static void take_fd(struct instance *instance, int fd, bool is_rendezvous)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) < 0 || !S_ISSOCK(status.st_mode) ||
+	    (is_rendezvous && instance->rendezvous_fd >= 0))
+		drop_fd(instance, fd);
+	else if (is_rendezvous)
+		instance->rendezvous_fd = fd;
+	else
+		(void)inherited_add(&instance->inherited, fd, "");
+}
+
 static void take_sockets(struct meeting *meeting,
 			 struct control_received *received, bool has_rendezvous)
 {
-	struct instance *instance = &meeting->m->instance;
-	size_t i = 0;
-
-	if (has_rendezvous && received->n_fds) {
-		if (instance->rendezvous_fd < 0)
-			instance->rendezvous_fd = received->fd[0];
-		else
-			close(received->fd[0]);
-		i = 1;
-	}
-	for (; i < received->n_fds; i++)
-		(void)inherited_add(&instance->inherited, received->fd[i], "");
+	for (size_t i = 0; i < received->n_fds; i++)
+		take_fd(&meeting->m->instance, received->fd[i],
+			has_rendezvous && i == 0);
 	received->n_fds = 0;
 }
 
@@ -174,12 +194,22 @@ static void adopt(struct meeting *meeting, struct call *call,
 	CRASH_POINT(ADOPTION_ONE);
 }
 
+/* A keeper that has yet to answer; the kernel vouches for who sends. */
+static bool is_expected(const struct meeting *meeting, pid_t sender)
+{
+	const struct master *m = meeting->m;
+
+	for (unsigned s = 0; s < m->n_slots; s++)
+		if (sender && m->slots[s].keeper == sender &&
+		    m->slots[s].control_fd < 0)
+			return true;
+	return false;
+}
+
 /* More descriptors than one message can carry come in several. */
 static void hear(struct meeting *meeting, struct call *call)
 {
-	static bool has_begun[LEDGER_MAX_SLOTS];
 	struct control_received received;
-	bool *begun = &has_begun[call - meeting->call];
 	int got = control_receive(call->fd, &received);
 
 	if (got < 0) {
@@ -188,8 +218,14 @@ static void hear(struct meeting *meeting, struct call *call)
 	}
 	if (!got)
 		return;
-	take_sockets(meeting, &received, !*begun);
-	*begun = received.message.kind == CONTROL_DESCRIPTORS;
+	if (!is_expected(meeting, received.sender)) {
+		for (size_t i = 0; i < received.n_fds; i++)
+			drop_fd(&meeting->m->instance, received.fd[i]);
+		drop_call(meeting, call);
+		return;
+	}
+	take_sockets(meeting, &received, !call->has_begun);
+	call->has_begun = received.message.kind == CONTROL_DESCRIPTORS;
 	if (received.message.kind == CONTROL_HELLO)
 		adopt(meeting, call, &received);
 	else if (received.message.kind != CONTROL_DESCRIPTORS)

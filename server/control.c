@@ -104,20 +104,24 @@ static void take_control(struct control_received *received, struct msghdr *msg)
 	}
 }
 
+/* The kernel puts the sender first; what then has no room never is ours. */
+union control {
+	struct cmsghdr header;
+	uint8_t sender_only[CMSG_SPACE(sizeof(struct ucred))];
+	uint8_t all[CMSG_SPACE(sizeof(struct ucred)) +
+		    CMSG_SPACE(CONTROL_FDS_MAX * sizeof(int))];
+};
+
 /* A message of another size or kind is none; it is passed over. */
-int control_receive(int fd, struct control_received *received)
+static int receive(int fd, struct control_received *received, size_t room)
 {
-	union {
-		struct cmsghdr header;
-		uint8_t room[CMSG_SPACE(CONTROL_FDS_MAX * sizeof(int)) +
-			     CMSG_SPACE(sizeof(struct ucred))];
-	} control;
+	union control control;
 	struct iovec iov = { &received->message, sizeof(received->message) };
 	struct msghdr msg = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = &control,
-		.msg_controllen = sizeof(control),
+		.msg_controllen = room,
 	};
 	ssize_t n;
 
@@ -135,6 +139,17 @@ int control_receive(int fd, struct control_received *received)
 	control_drop_fds(received);
 	received->message.kind = CONTROL_KINDS;
 	return 1;
+}
+
+int control_receive(int fd, struct control_received *received)
+{
+	return receive(fd, received, sizeof(union control));
+}
+
+int control_receive_report(int fd, struct control_received *received)
+{
+	return receive(fd, received,
+		       sizeof(((union control *)NULL)->sender_only));
 }
 
 void control_drop_fds(struct control_received *received)

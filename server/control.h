@@ -87,6 +87,13 @@ void control_say(int fd, enum control_kind kind, int32_t value,
 /* Returns 1 and what was received, 0 when there is nothing, -1 at the end. */
 int control_receive(int fd, struct control_received *received);
 
+/*
+ * The same where nobody has a descriptor to send. One that is sent all the
+ * same never gets into our table: a worker could send the ledger's, and to
+ * close that would drop the master's lock (fcntl_locking(2)).
+ */
+int control_receive_report(int fd, struct control_received *received);
+
 /* Closes the descriptors that came along. */
 void control_drop_fds(struct control_received *received);
 

@@ -239,13 +239,12 @@ static const struct {
 int slot_read(struct slot *slot, enum control_kind *kind)
 {
 	struct control_received received;
-	int got = control_receive(slot->control_fd, &received);
+	int got = control_receive_report(slot->control_fd, &received);
 
 	*kind = CONTROL_KINDS;
 	if (got > 0) {
 		uint32_t said = received.message.kind;
 
-		control_drop_fds(&received);
 		if (said >= CONTROL_KINDS || !reports[said].take ||
 		    (reports[said].is_keepers &&
 		     received.sender != slot->keeper))

@@ -113,7 +113,8 @@ titles_are() {
 # who has just been cloned from one has its title.
 watch_for_doubles() {
 	while sleep 0.05; do
-		read -r -a SERVERS <"$DIR/leaders"
+		# it may be just being written
+		read -r -a SERVERS <"$DIR/leaders" || continue
 		titles | grep -o 'worker [0-9]*' | sort | uniq -d
 	done
 }
