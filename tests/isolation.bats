@@ -195,3 +195,16 @@ no_descriptor() {
 		"$server"/{master,crew,instance,renewal,succession}.[ch] \
 		"$server"/{adoption,scaling,slot}.[ch])"
 }
+
+@test "a descriptor of the ledger that a worker sends does not free its lock" {
+	server_start -w 1 -l tcp:127.0.0.1:0=probe
+	talk_begin probe "127.0.0.1:$(server_port probe)"
+	is "sent" "done" "$(probe send)"
+	is "and again" "done" "$(probe send | tail -1)"
+	stat_is workers.running 1 # which fails when nobody holds the lock
+	run timeout 10 "$GUICHETD" -r "$DIR" -n t -l tcp:127.0.0.1:0=echo
+	is "a second server" 1 "$status"
+	[[ $output == *"already running"* ]]
+	talk_end
+	server_stop
+}

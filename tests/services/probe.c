@@ -6,6 +6,8 @@
  *     mprotect   tries to make each read-only one of them writable; the names
  *                of the errors, or "done"
  *     open       tries to open the ledger's file for writing, by its name
+ *     send       sends a descriptor of it to the master, over the keeper's
+ *                control socket: to close it there would drop the lock
  *
  * One word a line, an answer a line for each mapping, and an empty line.
  */
@@ -14,9 +16,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base.h"
+#include "server/control.h"
 #include "tests/services/services.h"
 
 struct mapping {
@@ -61,6 +65,48 @@ static void answer_open(struct turn *turn, const struct mapping *m)
 		close(fd);
 }
 
+/* The control socket is the connected one of whole messages that we have. */
+static bool is_control(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	int type = 0;
+	socklen_t type_len = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) == 0 &&
+	       type == SOCK_SEQPACKET &&
+	       getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
+}
+
+/* It was built under another name: NAME.ledger.PID (deleted). */
+static int open_by_name(const char *path)
+{
+	static const char suffix[] = ".ledger";
+	char name[512];
+	char *end;
+
+	(void)snprintf(name, sizeof(name), "%s", path);
+	end = strstr(name, suffix);
+	if (end)
+		end[sizeof(suffix) - 1] = 0;
+	return open(name, O_RDONLY | O_CLOEXEC);
+}
+
+static void answer_send(struct turn *turn, const struct mapping *m)
+{
+	struct control_message message = { .kind = CONTROL_DESCRIPTORS };
+	int ledger;
+
+	if (m->is_writable)
+		return;
+	ledger = open_by_name(m->path);
+	for (int fd = 0; fd < 64; fd++)
+		if (is_control(fd))
+			say_result(turn,
+				   control_send(fd, &message, &ledger, 1));
+	close(ledger);
+}
+
 static const struct {
 	const char *word;
 	void (*answer)(struct turn *turn, const struct mapping *m);
@@ -68,6 +114,7 @@ static const struct {
 	{ "maps\n", answer_maps },
 	{ "mprotect\n", answer_mprotect },
 	{ "open\n", answer_open },
+	{ "send\n", answer_send },
 };
 
 static bool parse_mapping(char *line, struct mapping *m)
