@@ -22,6 +22,7 @@
 #include "server/backoff.h"
 #include "server/control.h"
 #include "server/crash.h"
+#include "server/ending.h"
 #include "server/load.h"
 #include "server/loop.h"
 #include "server/post.h"
@@ -306,22 +307,6 @@ static uint64_t delay_after(struct keeper *k, bool has_served)
 	return backoff_strike(&k->past.backoff, lived_ns);
 }
 
-static void describe(int status, bool was_shot, char *text, size_t bytes)
-{
-	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-	const char *name = sig ? sigabbrev_np(sig) : NULL;
-
-	if (was_shot)
-		(void)snprintf(text, bytes, "hung, and was killed for it");
-	else if (name)
-		(void)snprintf(text, bytes, "killed by SIG%s", name);
-	else if (sig)
-		(void)snprintf(text, bytes, "killed by signal %d", sig);
-	else
-		(void)snprintf(text, bytes, "left unasked, with status %d",
-			       WEXITSTATUS(status));
-}
-
 _Noreturn static void leave(struct keeper *k)
 {
 	ledger_set(k->p.post.part.head->state, WORKER_ABSENT);
@@ -335,12 +320,13 @@ static void note_death(struct keeper *k, int status)
 	uint32_t state = ledger_get(head->state);
 	bool has_served = state == WORKER_SERVING || state == WORKER_DRAINING;
 	uint64_t delay_ns;
-	char text[64];
+	char text[ENDING_BYTES];
 
-	describe(status, k->was_shot, text, sizeof(text));
 	log_warning("worker %u (pid %d): %s; %u connections wait for a "
 		    "successor",
-		    k->p.post.slot, (int)k->worker, text,
+		    k->p.post.slot, (int)k->worker,
+		    k->was_shot ? "hung, and was killed for it" :
+				  ending_describe(status, text),
 		    ledger_get(head->n_open));
 	ledger_add(head->deaths, 1);
 	control_say(k->p.post.control_fd, CONTROL_DIED, status, 0);

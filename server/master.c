@@ -28,6 +28,7 @@
 #include "server/control.h"
 #include "server/crash.h"
 #include "server/crew.h"
+#include "server/ending.h"
 #include "server/notify.h"
 #include "server/succession.h"
 #include "server/title.h"
@@ -323,12 +324,11 @@ static void tell_progress(struct master *m, uint64_t now_ns)
 
 static void give_up(struct master *m)
 {
-	char text[64];
+	char text[ENDING_BYTES];
 
 	log_error("no worker ever served: each died %d times at its start, "
-		  "the last one by %s",
-		  FAILURES_MAX,
-		  slot_last_death(&m->slots[0], text, sizeof(text)));
+		  "the last one %s",
+		  FAILURES_MAX, ending_describe(m->slots[0].last_status, text));
 	m->has_failed = true;
 	stop_now(m);
 }
@@ -415,7 +415,7 @@ static void prepare_wait(const struct master *m, struct wait *wait)
 		wait->operator[i].fd = m->operators.of[i].fd;
 	wait->signals.fd = m->signal_fd;
 	wait->rendezvous.fd = m->instance.rendezvous_fd;
-	wait->trial.fd = m->renewal.trial_fd;
+	wait->trial.fd = m->renewal.trial.report_fd;
 	for (size_t i = 0; i < sizeof(*wait) / sizeof(struct pollfd); i++)
 		((struct pollfd *)wait)[i].events = POLLIN;
 }
@@ -439,7 +439,7 @@ static void wait_for_events(struct master *m)
 	}
 	if (wait.signals.revents)
 		read_signals(m);
-	if (wait.trial.revents && m->renewal.trial_fd >= 0)
+	if (wait.trial.revents && m->renewal.trial.report_fd >= 0)
 		renewal_read(m);
 	for (unsigned i = 0; i < OPERATORS_MAX; i++)
 		if (wait.operator[i].revents)

@@ -6,11 +6,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -18,6 +15,7 @@
 #include "server/control.h"
 #include "server/crash.h"
 #include "server/crew.h"
+#include "server/ending.h"
 #include "server/master.h"
 #include "server/notify.h"
 #include "server/succession.h"
@@ -36,9 +34,6 @@
 /* Deaths of workers that never came to serve. */
 #define UNSERVED_MAX 3
 
-/* What a diagnostic begins with. */
-#define PROGRAM_PREFIX "guichetd: "
-
 static const char *const kind_names[RENEWAL_KINDS] = {
 	[RENEWAL_RELOAD] = "reload",
 	[RENEWAL_UPGRADE] = "upgrade",
@@ -49,18 +44,16 @@ static const char *const kind_names[RENEWAL_KINDS] = {
 void renewal_init(struct renewal *renewal)
 {
 	*renewal = (struct renewal){
-		.trial_fd = -1,
-		.program_fd = -1,
-		.control_fd = -1,
 		.former_program_fd = -1,
 		.former_config_fd = -1,
 	};
+	renewal_come_over(renewal);
 }
 
 void renewal_come_over(struct renewal *renewal)
 {
-	renewal->trial_fd = renewal->program_fd = renewal->control_fd = -1;
-	renewal->pid = 0;
+	trial_init(&renewal->trial);
+	rehearsal_init(&renewal->rehearsal);
 }
 
 static void close_fd(int *fd)
@@ -74,15 +67,14 @@ static void close_fd(int *fd)
 
 static struct master *told; /* log_copy_to() takes no argument */
 
-/* What is wrong with a configuration begins with its place, as with -t. */
-static bool is_of_trial;
-
 static void tell_line(const char *line)
 {
 	char text[OPERATOR_LINE_BYTES];
 
 	(void)snprintf(text, sizeof(text), "%s%s",
-		       is_of_trial ? "" : PROGRAM_PREFIX, line);
+		       told->renewal.trial.is_placed ? "" :
+						       TRIAL_PROGRAM_PREFIX,
+		       line);
 	operators_tell(&told->operators, told->renewal.request, text);
 }
 
@@ -124,70 +116,6 @@ static void fail(struct master *m, enum exit_code code)
 
 /* ---- the trial ---- */
 
-/*
- * Whoever signals all processes at once, as `systemctl kill` does, means the
- * master: the trial that it begins at that is not to die of the same signal.
- */
-static void ignore_orders(void)
-{
-	static const int orders[] = { SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU };
-
-	for (size_t i = 0; i < ARRAY_LEN(orders); i++)
-		(void)signal(orders[i], SIG_IGN); /* they exist */
-}
-
-_Noreturn static void run_trial(struct master *m, pid_t master, int report_fd)
-{
-	static char test[] = "--test";
-	const struct renewal *r = &m->renewal;
-	size_t n = 0;
-	char **argv;
-	sigset_t none;
-
-	/* nobody would end it when it hangs */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != master)
-		_exit(EXIT_FAILED);
-	while (m->argv[n])
-		n++;
-	argv = calloc(n + 2, sizeof(*argv));
-	if (!argv)
-		_exit(EXIT_FAILED);
-	memcpy(argv, m->argv, n * sizeof(*argv));
-	argv[n] = test;
-	ignore_orders();
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)dup2(report_fd, STDERR_FILENO);
-	bag_announce();
-	(void)fexecve(r->program_fd, argv, environ);
-	/* a script's interpreter would find no file by that descriptor */
-	log_error("%s: cannot be executed: %s", m->program_path,
-		  errno == ENOENT || errno == ENOEXEC ? "not a program" :
-							strerror(errno));
-	_exit(EXIT_FAILED);
-}
-
-static int begin_trial(struct master *m)
-{
-	struct renewal *r = &m->renewal;
-	pid_t master = getpid();
-	int ends[2];
-
-	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
-		return -errno;
-	r->pid = fork();
-	if (r->pid == 0)
-		run_trial(m, master, ends[1]);
-	close(ends[1]);
-	r->trial_fd = ends[0];
-	r->line_bytes = 0;
-	if (r->pid > 0)
-		return 0;
-	r->pid = 0;
-	close_fd(&r->trial_fd);
-	return -errno;
-}
-
 static int open_program(const struct master *m)
 {
 	if (m->renewal.kind == RENEWAL_UPGRADE)
@@ -211,9 +139,9 @@ static void refuse(struct master *m, enum operator_request request,
 {
 	char text[128];
 
-	(void)snprintf(text, sizeof(text), PROGRAM_PREFIX "%s: %s",
+	(void)snprintf(text, sizeof(text), TRIAL_PROGRAM_PREFIX "%s: %s",
 		       operator_words[request], why);
-	log_notice("%s", text + sizeof(PROGRAM_PREFIX) - 1);
+	log_notice("%s", text + sizeof(TRIAL_PROGRAM_PREFIX) - 1);
 	operators_take_up(&m->operators, request);
 	operators_tell(&m->operators, request, text);
 	operators_answer(&m->operators, request, EXIT_FAILED);
@@ -224,9 +152,20 @@ bool renewal_is_busy(const struct master *m)
 	return is_busy(&m->renewal) || m->phase == PHASE_STARTING;
 }
 
+static int begin_trial(struct master *m)
+{
+	int program_fd = open_program(m);
+
+	if (program_fd < 0)
+		return -errno;
+	return trial_begin(&m->renewal.trial, program_fd, m->program_path,
+			   m->argv);
+}
+
 void renewal_request(struct master *m, enum operator_request request)
 {
 	struct renewal *r = &m->renewal;
+	int err;
 
 	if (master_is_ending(m)) {
 		refuse(m, request, "the server is stopping");
@@ -245,50 +184,17 @@ void renewal_request(struct master *m, enum operator_request request)
 	operators_take_up(&m->operators, request);
 	(void)notify_reloading();
 	renewal_tell_begin(m);
-	close_fd(&r->program_fd);
-	r->program_fd = open_program(m);
-	if (r->program_fd >= 0 && begin_trial(m) == 0) {
-		CRASH_POINT(TRIAL_BEGUN);
+	err = begin_trial(m);
+	CRASH_POINT(TRIAL_BEGUN);
+	if (!err)
 		return;
-	}
-	log_error("%s: %s", m->program_path, strerror(errno));
+	log_error("%s: %s", m->program_path, strerror(-err));
 	fail(m, EXIT_FAILED);
-}
-
-/* What it says is for who asked; and the log shows it, too. */
-static void end_line(struct renewal *r)
-{
-	static const char ours[] = PROGRAM_PREFIX;
-	const char *line = r->line;
-
-	r->line[r->line_bytes] = '\0';
-	is_of_trial = strncmp(line, ours, sizeof(ours) - 1) != 0;
-	if (!is_of_trial)
-		line += sizeof(ours) - 1;
-	if (*line)
-		log_error("%s", line);
-	is_of_trial = false;
-	r->line_bytes = 0;
 }
 
 void renewal_read(struct master *m)
 {
-	struct renewal *r = &m->renewal;
-	char text[512];
-	ssize_t n;
-
-	while ((n = read(r->trial_fd, text, sizeof(text))) > 0)
-		for (ssize_t i = 0; i < n; i++) {
-			if (text[i] == '\n' ||
-			    r->line_bytes == sizeof(r->line) - 1)
-				end_line(r);
-			else
-				r->line[r->line_bytes++] = text[i];
-		}
-	if (n < 0 && errno == EAGAIN)
-		return;
-	end_line(r);
-	close_fd(&r->trial_fd);
+	trial_read(&m->renewal.trial);
 }
 
 /* It can be: now we become it. What goes wrong from here on, it undoes. */
@@ -302,39 +208,22 @@ static void become(struct master *m)
 	r->former_config_fd = fcntl(m->instance.config_fd, F_DUPFD_CLOEXEC, 0);
 	r->has_touched = false;
 	CRASH_POINT(TRIAL_PASSED);
-	err = succession_exec(m, r->program_fd);
+	err = succession_exec(m, r->trial.program_fd);
 	log_error("%s: cannot be executed: %s", m->program_path,
 		  strerror(-err));
 	forget_former(r);
 	fail(m, EXIT_FAILED);
 }
 
-static void describe_end(int status, char *text, size_t bytes)
-{
-	if (WIFSIGNALED(status))
-		(void)snprintf(text, bytes, "died of signal %d",
-			       WTERMSIG(status));
-	else
-		(void)snprintf(text, bytes, "ended with status %d",
-			       WEXITSTATUS(status));
-}
-
 static void end_trial(struct master *m, int status)
 {
-	bool is_usage = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE;
-	char text[64];
+	enum exit_code code =
+		trial_end(&m->renewal.trial, m->program_path, status);
 
-	if (m->renewal.trial_fd >= 0)
-		renewal_read(m);
-	close_fd(&m->renewal.trial_fd);
-	if (WIFEXITED(status) && !WEXITSTATUS(status)) {
+	if (code == EXIT_DONE)
 		become(m);
-		return;
-	}
-	describe_end(status, text, sizeof(text));
-	if (!is_usage)
-		log_error("%s: its test %s", m->program_path, text);
-	fail(m, is_usage ? EXIT_USAGE : EXIT_FAILED);
+	else
+		fail(m, code);
 }
 
 /* ---- the way back ---- */
@@ -355,50 +244,6 @@ static void go_back(struct master *m, enum exit_code code)
 	}
 	log_error("cannot go back to what was before: %s", strerror(-err));
 	renewal_finish(m, code);
-}
-
-/* ---- the rehearsal ---- */
-
-static int fork_rehearsal(struct master *m, const struct keeper_plan *plan)
-{
-	struct keeper_birth birth = {
-		.slot = m->n_slots - 1, /* of a ledger that is nobody's */
-		.user = m->instance.user,
-		.is_rehearsal = true,
-	};
-	struct renewal *r = &m->renewal;
-	int err = control_open(&r->control_fd, &birth.control_fd);
-
-	if (err)
-		return err;
-	r->pid = fork();
-	if (r->pid == 0) {
-		close(r->control_fd);
-		keeper_begin(plan, &birth);
-	}
-	err = r->pid < 0 ? -errno : 0;
-	close(birth.control_fd);
-	if (err)
-		r->pid = 0;
-	else
-		control_say(r->control_fd, CONTROL_GO, 0, 0);
-	CRASH_POINT(REHEARSAL_BEGUN);
-	return err;
-}
-
-static int begin_rehearsal(struct master *m)
-{
-	struct keeper_plan plan = { 0 };
-	int err = instance_plan_rehearsal(&m->instance, &plan);
-
-	if (!err)
-		err = fork_rehearsal(m, &plan);
-	if (plan.fd) {
-		close(plan.fd[PLAN_LEDGER]);
-		close(plan.fd[PLAN_VIEW]);
-	}
-	free(plan.fd);
-	return err;
 }
 
 /* ---- the slots ---- */
@@ -423,30 +268,24 @@ static void begin_slots(struct master *m)
 
 static void end_rehearsal(struct master *m, int status)
 {
-	char text[64];
-
-	close_fd(&m->renewal.control_fd);
-	if (WIFEXITED(status) && !WEXITSTATUS(status)) {
-		CRASH_POINT(REHEARSAL_PASSED);
-		begin_slots(m);
+	if (!rehearsal_end(&m->renewal.rehearsal, status)) {
+		go_back(m, EXIT_FAILED);
 		return;
 	}
-	describe_end(status, text, sizeof(text));
-	log_error("a worker of the new kind was tried, and %s", text);
-	go_back(m, EXIT_FAILED);
+	CRASH_POINT(REHEARSAL_PASSED);
+	begin_slots(m);
 }
 
 bool renewal_on_child(struct master *m, pid_t pid, int status)
 {
 	struct renewal *r = &m->renewal;
 
-	if (!r->pid || pid != r->pid)
-		return false;
-	r->pid = 0;
-	if (r->step == RENEWAL_TRIAL)
+	if (pid == r->trial.pid)
 		end_trial(m, status);
-	else if (r->step == RENEWAL_REHEARSAL)
+	else if (pid == r->rehearsal.pid)
 		end_rehearsal(m, status);
+	else
+		return false;
 	return true;
 }
 
@@ -537,11 +376,9 @@ static void watch_slot(struct master *m, struct slot *slot, uint64_t now_ns)
 void renewal_on_death(struct master *m, const struct slot *slot, int status)
 {
 	const struct renewal *r = &m->renewal;
-	bool is_outside = status != -1 && WIFSIGNALED(status) &&
-			  WTERMSIG(status) == SIGKILL;
 
-	if (r->step != RENEWAL_SLOTS || is_outside || !may_go_back(r) ||
-	    slot->renewal != RENEWAL_PLANNED)
+	if (r->step != RENEWAL_SLOTS || !may_go_back(r) ||
+	    ending_is_from_outside(status) || slot->renewal != RENEWAL_PLANNED)
 		return;
 	log_error("keeper %u: died of its renewal", slot->number);
 	go_back(m, EXIT_FAILED);
@@ -638,7 +475,7 @@ void renewal_begin(struct master *m, bool with_rehearsal)
 	r->step = RENEWAL_REHEARSAL;
 	r->deadline_ns = clock_mono_ns() + REHEARSAL_NS;
 	if (with_rehearsal)
-		err = begin_rehearsal(m);
+		err = rehearsal_begin(&r->rehearsal, &m->instance);
 	else
 		begin_slots(m);
 	if (!err)
@@ -698,10 +535,8 @@ void renewal_abandon(struct master *m)
 	struct renewal *r = &m->renewal;
 	bool was_busy = is_busy(r);
 
-	if (r->pid)
-		(void)kill(r->pid, SIGKILL);
-	close_fd(&r->trial_fd);
-	close_fd(&r->control_fd);
+	trial_abandon(&r->trial);
+	rehearsal_abandon(&r->rehearsal);
 	forget_former(r);
 	r->step = RENEWAL_NONE;
 	r->pending = 0;
@@ -711,7 +546,7 @@ void renewal_abandon(struct master *m)
 
 		operators_take_up(&m->operators, request);
 		operators_tell(&m->operators, request,
-			       PROGRAM_PREFIX "the server is stopping");
+			       TRIAL_PROGRAM_PREFIX "the server is stopping");
 		operators_answer(&m->operators, request, EXIT_FAILED);
 	}
 	if (was_busy)
@@ -737,8 +572,10 @@ static void begin_pending(struct master *m)
 
 static void end_late_child(struct master *m, uint64_t now_ns)
 {
-	if (m->renewal.pid && now_ns >= m->renewal.deadline_ns)
-		(void)kill(m->renewal.pid, SIGKILL); /* and it is reaped */
+	if (now_ns < m->renewal.deadline_ns)
+		return;
+	trial_abandon(&m->renewal.trial);
+	rehearsal_abandon(&m->renewal.rehearsal);
 }
 
 void renewal_look(struct master *m, uint64_t now_ns)

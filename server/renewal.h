@@ -24,7 +24,9 @@
 
 #include "common/base.h"
 #include "server/operator.h"
+#include "server/rehearsal.h"
 #include "server/slot.h"
+#include "server/trial.h"
 
 struct master;
 
@@ -54,12 +56,8 @@ struct renewal {
 	unsigned pending; /* asked for meanwhile: bits by operator_request */
 	uint64_t begun_ns;
 
-	pid_t pid;    /* of the trial, or the rehearsal; 0: none */
-	int trial_fd; /* what the trial says */
-	char line[1024];
-	size_t line_bytes;
-	int program_fd;       /* what is tried */
-	int control_fd;       /* the rehearsal's */
+	struct trial trial;
+	struct rehearsal rehearsal;
 	uint64_t deadline_ns; /* of the step */
 
 	unsigned slot; /* that is being renewed, or comes next */

@@ -14,6 +14,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "server/ending.h"
 
 void slot_init(struct slot *slot, unsigned number)
 {
@@ -114,16 +115,10 @@ static void all_gone(struct slot *slot)
 
 static void log_loss(const struct slot *slot, int status)
 {
-	if (status == -1)
-		log_warning("keeper %u: is gone; its connections are lost",
-			    slot->number);
-	else
-		log_warning("keeper %u: %s %d; its connections are lost",
-			    slot->number,
-			    WIFSIGNALED(status) ? "killed by signal" :
-						  "left with",
-			    WIFSIGNALED(status) ? WTERMSIG(status) :
-						  WEXITSTATUS(status));
+	char text[ENDING_BYTES];
+
+	log_warning("keeper %u: %s; its connections are lost", slot->number,
+		    ending_describe(status, text));
 }
 
 /* As it was told; it may have been called back when it was too late. */
@@ -174,19 +169,6 @@ void slot_wake(const struct slot *slot)
 	send_signal(slot, SIGCONT);
 }
 
-const char *slot_last_death(const struct slot *slot, char *text, size_t bytes)
-{
-	int status = slot->last_status;
-
-	if (WIFSIGNALED(status))
-		(void)snprintf(text, bytes, "signal %d (%s)", WTERMSIG(status),
-			       strsignal(WTERMSIG(status)));
-	else
-		(void)snprintf(text, bytes, "exit status %d",
-			       WEXITSTATUS(status));
-	return text;
-}
-
 /* ---- what it says ---- */
 
 static void on_serving(struct slot *slot, const struct control_message *message)
@@ -201,8 +183,7 @@ static void on_serving(struct slot *slot, const struct control_message *message)
 
 static void on_died(struct slot *slot, const struct control_message *message)
 {
-	bool is_outside = WIFSIGNALED(message->value) &&
-			  WTERMSIG(message->value) == SIGKILL;
+	bool is_outside = ending_is_from_outside(message->value);
 
 	slot->is_serving = false;
 	slot->last_status = message->value;

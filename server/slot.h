@@ -97,9 +97,6 @@ int slot_read(struct slot *slot, enum control_kind *kind);
 void slot_kill(const struct slot *slot);
 void slot_wake(const struct slot *slot);
 
-/* What the latest death was, for a log: "SIGABRT", "exit status 1". */
-const char *slot_last_death(const struct slot *slot, char *text, size_t bytes);
-
 static inline bool slot_is_in_use(const struct slot *slot)
 {
 	return slot->state != SLOT_EMPTY;

@@ -342,7 +342,7 @@ executed: not a program" "$(first_line)"
 	put_program /bin/false
 	tell upgrade
 	changes_nothing 1
-	is "what it says of false" "$DIR/guichetd: its test ended \
+	is "what it says of false" "$DIR/guichetd: its test: left \
 with status 1" "$(first_line)"
 	put_program /bin/ls
 	tell upgrade
@@ -469,7 +469,7 @@ slot_in_use() {
 	wait_until 20 stat_is workers.running 2
 	stat_is connections.open $((100 - n_held))
 	stat_is connections.closed "$n_held"
-	logged "keeper $slot: killed by signal 9"
+	logged "keeper $slot: killed by SIGKILL"
 	reload # and the new pair is one like the others
 	stat_is connections.open $((100 - n_held))
 	each_once 2
@@ -693,7 +693,7 @@ nothing_happened() {
 	put_program "$DIR/next"
 	tell upgrade
 	changes_nothing 1
-	grep -q 'a worker of the new kind was tried, and' <<<"$output"
+	grep -q 'a worker of the new kind was tried;' <<<"$output"
 	stat_is workers.deaths 0
 	nothing_happened 1 # the one of changes_nothing
 }

@@ -236,7 +236,7 @@ busiest_slot() {
 	[ "$n_held" -gt 0 ]
 	# The new pair serves.
 	is "an answer" hi "$("$GUICHET" send "127.0.0.1:$(server_port echo)" hi)"
-	logged "keeper $slot: killed by signal 9"
+	logged "keeper $slot: killed by SIGKILL"
 }
 
 # pair_of SLOT: its keeper and its worker
