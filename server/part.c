@@ -113,3 +113,11 @@ uint64_t ledger_view_n_open(const struct ledger_view *view, unsigned slot,
 
 	return accepted > closed ? accepted - closed : 0;
 }
+
+bool part_is_handler_in_hand(const struct ledger_head *head)
+{
+	return (ledger_get(head->turn_row) &&
+		ledger_get(head->turn_step) == STEP_HANDLER) ||
+	       (ledger_get(head->datagram_listener) &&
+		ledger_get(head->datagram_step) == STEP_HANDLER);
+}

@@ -10,6 +10,8 @@
 #ifndef GUICHET_PART_H
 #define GUICHET_PART_H
 
+#include <stdbool.h>
+
 #include "common/ledger.h"
 
 /* Pointers into the writable mapping of one part. */
@@ -55,6 +57,9 @@ ledger_view_listeners(const struct ledger_view *view);
  * when it is none of our version and layout, or another -errno.
  */
 int ledger_read_shape(int fd, struct ledger_header *shape);
+
+/* Whether a service is looking at input: its fault, if the worker dies now. */
+bool part_is_handler_in_hand(const struct ledger_head *head);
 
 /* How many slots are in use; they are taken in order, from 0. */
 unsigned ledger_view_n_used(const struct ledger_view *view);

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * becoming.c - a keeper becomes another program, with all connections
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "server/crash.h"
+#include "server/keeper.h"
+#include "server/keeper_state.h"
+
+/* ---- the first time ---- */
+
+/* Nothing of the master's is done here but this: it was known to be born. */
+static void wait_for_go(int control_fd)
+{
+	struct pollfd go = { .fd = control_fd, .events = POLLIN };
+	struct control_received received;
+	int got;
+
+	do
+		(void)poll(&go, 1, -1);
+	while (!(got = control_receive(control_fd, &received)));
+	if (got < 0 || received.message.kind != CONTROL_GO)
+		_exit(EXIT_FAILED); /* the master is gone */
+}
+
+/* Room for a title, whatever the environment's size: see title.c. */
+#define KEEPER_TITLE "guichetd: keeper, beginning                             "
+
+static int become(const struct keeper_plan *plan, struct bag *bag)
+{
+	char title[] = KEEPER_TITLE;
+	char *const argv[] = { title, NULL };
+
+	return bag_exec(bag, plan->fd[PLAN_PROGRAM], argv);
+}
+
+static void pack(const struct keeper_plan *plan,
+		 const struct post_memory *memory,
+		 const struct keeper_past *past, int control_fd, int vault_fd,
+		 struct bag *bag)
+{
+	const struct post_fds fds = {
+		.control = control_fd,
+		.rendezvous = plan->fd[PLAN_RENDEZVOUS],
+		.config = plan->fd[PLAN_CONFIG],
+		.ledger = plan->fd[PLAN_LEDGER],
+		.view = plan->fd[PLAN_VIEW],
+		.vault = vault_fd,
+	};
+
+	bag_mark(bag, BAG_KEEPER);
+	post_pack(memory, &fds, plan->fd + PLAN_SOCKETS,
+		  plan->n_fds - PLAN_SOCKETS, bag);
+	bag_put(bag, past, sizeof(*past));
+}
+
+_Noreturn void keeper_begin(const struct keeper_plan *plan,
+			    const struct keeper_birth *birth)
+{
+	const struct post_memory memory = {
+		.slot = birth->slot,
+		.is_rehearsal = birth->is_rehearsal,
+		.user = birth->user,
+	};
+	const struct keeper_past past = { .legacy = LEGACY_NONE };
+	struct bag bag;
+	int err;
+
+	wait_for_go(birth->control_fd);
+	err = bag_open(&bag);
+	if (!err) {
+		pack(plan, &memory, &past, birth->control_fd, -1, &bag);
+		err = become(plan, &bag);
+	}
+	log_error("keeper %u: cannot begin: %s", birth->slot, strerror(-err));
+	_exit(EXIT_FAILED);
+}
+
+/* ---- again ---- */
+
+void becoming_on_renew(struct keeper *k,
+		       const struct control_received *received)
+{
+	(void)received;
+	CRASH_POINT(KEEPER_ASKED);
+	k->is_renewing = true;
+	if (k->worker)
+		keeper_ask_to_leave(k);
+	else
+		k->clone_at_ns = 0;
+}
+
+void becoming_give_up(struct keeper *k)
+{
+	for (size_t i = 0; i < k->n_plan_fds; i++)
+		close(k->plan_fd[i]);
+	free(k->plan_fd);
+	k->plan_fd = NULL;
+	k->n_plan_fds = 0;
+	k->is_renewing = false;
+	k->is_bare = false;
+	k->clone_at_ns = 0;
+	recycling_take_back(&k->recycling);
+	ledger_set(k->p.post.order->is_to_leave, 0);
+}
+
+bool becoming_add_fds(struct keeper *k, struct control_received *received)
+{
+	size_t n = k->n_plan_fds + received->n_fds;
+	int *more = reallocarray(k->plan_fd, n + 1, sizeof(*more));
+
+	if (!more) {
+		control_drop_fds(received);
+		return false;
+	}
+	memcpy(more + k->n_plan_fds, received->fd,
+	       received->n_fds * sizeof(*more));
+	k->plan_fd = more;
+	k->n_plan_fds = n;
+	return true;
+}
+
+/*
+ * Every connection stays open; what else we opened ourselves is closed by the
+ * execve, but for what is packed.
+ */
+static void keep_connections(struct keeper *k, struct bag *bag)
+{
+	const struct post *post = &k->p.post;
+
+	for (int fd = 0; fd < post->n_fds; fd++)
+		if (!post->is_base[fd] && fcntl(fd, F_GETFD) >= 0)
+			bag_keep_fd(bag, fd);
+}
+
+/* They are no connections, though there are such numbers. */
+static void set_plan_base(struct keeper *k, int bag_fd, bool is_base)
+{
+	keeper_set_base(k, bag_fd, is_base);
+	for (size_t i = 0; i < k->n_plan_fds; i++)
+		keeper_set_base(k, k->plan_fd[i], is_base);
+}
+
+static int renew(struct keeper *k, const struct keeper_plan *plan)
+{
+	struct bag bag;
+	int err = bag_open(&bag);
+
+	if (err)
+		return err;
+	k->p.memory.is_renewed = 1;
+	set_plan_base(k, bag.fd, true);
+	pack(plan, &k->p.memory, &k->past, k->p.post.control_fd,
+	     k->p.post.vault.fd, &bag);
+	runner_pack(&k->p.runner, &bag);
+	keep_connections(k, &bag);
+	CRASH_POINT(KEEPER_PACKED);
+	err = become(plan, &bag);
+	set_plan_base(k, bag.fd, false);
+	bag_close(&bag);
+	return err;
+}
+
+void becoming_on_plan(struct keeper *k, const struct control_received *received)
+{
+	struct keeper_plan plan = { k->plan_fd, k->n_plan_fds };
+	int err = -EPROTO;
+
+	(void)received;
+	CRASH_POINT(KEEPER_PLANNED);
+	if (k->is_bare && plan.n_fds >= PLAN_SOCKETS)
+		err = renew(k, &plan); /* does not return when it could */
+	log_error("keeper %u: cannot be renewed: %s", k->p.post.slot,
+		  strerror(-err));
+	becoming_give_up(k);
+	control_say(k->p.post.control_fd, CONTROL_NOT_RENEWED, -err, 0);
+}
