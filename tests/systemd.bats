@@ -768,8 +768,15 @@ in_adopt_wrong() {
 	lab in_adopt_wrong
 }
 
+# has_been MS SINCE: so long ago, by now_ms
+has_been() {
+	[ "$(now_ms)" -ge $(($1 + $2)) ]
+}
+
 in_drain_long() {
-	DRAIN=3s in_configure
+	local began
+
+	DRAIN=30s in_configure
 	in_drop_in timeout TimeoutStopSec=1s
 	systemctl start guichet
 	mkfifo input
@@ -777,16 +784,17 @@ in_drain_long() {
 	exec 4>input
 	echo before >&4
 	wait_until 5 grep -q before answer
+	began=$(now_ms)
 	systemctl stop --no-block guichet
 	wait_until 5 in_says_status "draining: connections left: 1"
-	sleep 2
+	wait_until 5 has_been 2500 "$began"
 	is "the unit" deactivating "$(in_show ActiveState)"
 	echo after >&4
 	wait_until 5 grep -q after answer
+	exec 4>&-
 	wait_until 10 in_is_state inactive
 	is "result" success "$(in_show Result)"
 	in_has_no_process
-	exec 4>&-
 	wait "$!" || true
 }
 
