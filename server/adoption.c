@@ -16,7 +16,7 @@
 #include "common/log.h"
 #include "server/crash.h"
 #include "server/crew.h"
-#include "server/master.h"
+#include "server/master_state.h"
 #include "server/orphans.h"
 #include "server/rendezvous.h"
 

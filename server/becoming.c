@@ -2,6 +2,8 @@
 /*
  * becoming.c - a keeper becomes another program, with all connections
  */
+#include "server/becoming.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -10,8 +12,9 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "server/bag.h"
+#include "server/command.h"
 #include "server/crash.h"
-#include "server/keeper.h"
 #include "server/keeper_state.h"
 
 /* ---- the first time ---- */
@@ -61,8 +64,8 @@ static void pack(const struct keeper_plan *plan,
 	bag_put(bag, past, sizeof(*past));
 }
 
-_Noreturn void keeper_begin(const struct keeper_plan *plan,
-			    const struct keeper_birth *birth)
+_Noreturn void becoming_keeper(const struct keeper_plan *plan,
+			       const struct keeper_birth *birth)
 {
 	const struct post_memory memory = {
 		.slot = birth->slot,
@@ -92,7 +95,7 @@ void becoming_on_renew(struct keeper *k,
 	CRASH_POINT(KEEPER_ASKED);
 	k->is_renewing = true;
 	if (k->worker)
-		keeper_ask_to_leave(k);
+		command_leave(k);
 	else
 		k->clone_at_ns = 0;
 }

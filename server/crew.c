@@ -11,7 +11,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "server/crash.h"
-#include "server/master.h"
+#include "server/master_state.h"
 
 unsigned crew_count(const struct master *m,
 		    bool (*is_such)(const struct slot *))
@@ -135,7 +135,6 @@ void crew_on_death(struct master *m, struct slot *slot, int status)
 	if (!slot_is_retiring(slot) && !slot->has_left)
 		ledger_add(entry->keeper_deaths, 1);
 	crew_publish(m, slot);
-	renewal_on_death(m, slot, status); /* may not return */
 }
 
 void crew_settle(struct master *m, struct slot *slot)

@@ -2,10 +2,13 @@
 /*
  * health.c - whether the worker is well, how busy, and how old
  */
+#include "server/health.h"
+
 #include <signal.h>
 
 #include "common/log.h"
 #include "common/units.h"
+#include "server/command.h"
 #include "server/keeper_state.h"
 
 /* A worker that hangs is dead so long after its time, or never will be. */
@@ -57,7 +60,7 @@ static void recycle(struct keeper *k, uint64_t now_ns)
 		return;
 	log_info("worker %u (pid %d): is replaced: %s", k->p.post.slot,
 		 (int)k->worker, k->recycling.why);
-	keeper_ask_to_leave(k);
+	command_leave(k);
 }
 
 /* We should have shot it by now: so we are not well ourselves. */

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -345,6 +346,17 @@ int inherited_take_name(struct inherited *inherited, const char *name,
 	return -1;
 }
 
+const char *inherited_stored_name(const char *listener, char *out)
+{
+	(void)snprintf(out, INHERIT_NAME_BYTES, "@%s", listener);
+	return out;
+}
+
+bool inherited_is_stored(const struct inherited_socket *socket)
+{
+	return socket->name[0] == '@';
+}
+
 /* --- the end --------------------------------------------------------------- */
 
 void inherited_close(struct inherited *inherited)
@@ -356,7 +368,8 @@ void inherited_close(struct inherited *inherited)
 
 		if (socket->fd < 0)
 			continue;
-		if (*socket->name && *socket->name != '@') /* ours, else */
+		/* one that is ours needs no word */
+		if (*socket->name && !inherited_is_stored(socket))
 			log_warning("%s: inherited as %s, but no listener is "
 				    "configured for it: closed",
 				    addr_format(&socket->addr, text),

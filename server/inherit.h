@@ -59,6 +59,17 @@ int inherited_take_address(struct inherited *inherited,
 int inherited_take_name(struct inherited *inherited, const char *name,
 			enum transport transport, struct addr_socket *addr);
 
+/*
+ * What a socket of @listener is called in the service manager's store
+ * (store.h): its name behind a "@", which no name in a configuration has. So
+ * one that comes back is never taken for one that a .socket unit gives by that
+ * name. Returns @out (INHERIT_NAME_BYTES).
+ */
+const char *inherited_stored_name(const char *listener, char *out);
+
+/* Whether it is one of those. */
+bool inherited_is_stored(const struct inherited_socket *socket);
+
 /* Closes what is left, with a warning for each that has a name, and frees all. */
 void inherited_close(struct inherited *inherited);
 

@@ -12,10 +12,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "server/becoming.h"
 #include "server/config.h"
 #include "server/guard.h"
 #include "server/inherit.h"
-#include "server/keeper.h"
 #include "server/listener.h"
 #include "server/segment.h"
 

@@ -18,11 +18,15 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/units.h"
+#include "server/becoming.h"
+#include "server/command.h"
 #include "server/control.h"
 #include "server/crash.h"
 #include "server/ending.h"
+#include "server/health.h"
 #include "server/keeper_state.h"
 #include "server/loop.h"
+#include "server/orphan.h"
 #include "server/title.h"
 
 /* Deaths from outside before a worker served: so many are bad luck. */
@@ -281,50 +285,12 @@ static void on_child(struct keeper *k)
 
 /* ---- orders ---- */
 
-static void poke_worker(struct keeper *k)
-{
-	uint64_t one = 1;
-
-	(void)!write(k->p.post.order_fd, &one, sizeof(one)); /* it has one */
-}
-
-void keeper_give_order(struct keeper *k, enum order order, uint64_t deadline_ns)
-{
-	struct order_page *page = k->p.post.order;
-
-	k->was_retired |= k->past.order == ORDER_RETIRE;
-	k->past.order = order;
-	k->load_at_ns = k->told.at_ns = 0; /* it is asked: tell at once */
-	ledger_set(page->deadline_mono_ns, deadline_ns);
-	/* release: pairs with the worker's acquire in obey() */
-	atomic_store_explicit(&page->order, order, memory_order_release);
-	poke_worker(k);
-	if (!k->worker)
-		k->clone_at_ns = 0; /* only a worker can end connections */
-}
-
-/* Between two turns, so that a successor finds nothing half done. */
-void keeper_ask_to_leave(struct keeper *k)
-{
-	k->was_asked = true;
-	ledger_set(k->p.post.order->is_to_leave, 1);
-	poke_worker(k);
-}
-
-_Noreturn void keeper_end_all(struct keeper *k)
-{
-	if (k->worker)
-		(void)kill(k->worker, SIGKILL); /* our child: not another's */
-	_exit(EXIT_FAILED);
-}
-
 static void on_order(struct keeper *k, const struct control_received *received)
 {
 	uint32_t order = (uint32_t)received->message.value;
 
 	if (order < ORDERS)
-		keeper_give_order(k, (enum order)order,
-				  received->message.number);
+		command_order(k, (enum order)order, received->message.number);
 }
 
 static void only_keep(struct keeper *k, const struct control_received *received)

@@ -2,7 +2,8 @@
 /*
  * keeper_state.h - what a keeper knows, for the rooms of its life
  *
- *     keeper.c      clones workers, buries them, gives them orders
+ *     keeper.c      clones workers and buries them
+ *     command.c     tells the worker what to do
  *     health.c      sees whether the worker is well, how busy, how old
  *     becoming.c    the keeper becomes another program, with all connections
  *     orphan.c      it is without a master, and waits for another
@@ -64,58 +65,11 @@ struct keeper {
 	uint64_t suitor_until_ns;
 };
 
-/* ---- keeper.c ---- */
-
 /* Whether @fd is the keeper's own; else, and open, it is a connection. */
 static inline void keeper_set_base(struct keeper *k, int fd, bool is_base)
 {
 	if (fd >= 0 && fd < k->p.post.n_fds)
 		k->p.post.is_base[fd] = is_base;
 }
-
-/* Asks the worker to leave, between two turns, for a successor. */
-void keeper_ask_to_leave(struct keeper *k);
-
-/* What it is to do from now on. */
-void keeper_give_order(struct keeper *k, enum order order,
-		       uint64_t deadline_ns);
-
-/* Ends itself, and its worker with it. */
-_Noreturn void keeper_end_all(struct keeper *k);
-
-/* ---- health.c ---- */
-
-/* A worker that hangs is shot; one that has lived enough is replaced; the
-   master is told how busy it is. */
-void health_look(struct keeper *k, uint64_t now_ns);
-
-/* ---- becoming.c ---- */
-
-/* The master wants it to become another program: messages of control.h. */
-void becoming_on_renew(struct keeper *k,
-		       const struct control_received *received);
-void becoming_on_plan(struct keeper *k,
-		      const struct control_received *received);
-
-/* Keeps the descriptors of a plan, which may come in several messages. Returns
-   false, and has closed them, when there is no memory. */
-bool becoming_add_fds(struct keeper *k, struct control_received *received);
-
-/* All stays as it was: a worker goes on with what there is. */
-void becoming_give_up(struct keeper *k);
-
-/* ---- orphan.c ---- */
-
-/* The master is gone: it serves on, and waits for another one. */
-void orphan_begin(struct keeper *k);
-
-/* What to wait for, or -1; and what to do then, and when time passes. */
-int orphan_rendezvous_fd(const struct keeper *k);
-void orphan_on_rendezvous(struct keeper *k);
-void orphan_on_suitor(struct keeper *k);
-void orphan_look(struct keeper *k, uint64_t now_ns);
-
-/* In how many ns orphan_look() is to be called, at most. */
-uint64_t orphan_wait_ns(const struct keeper *k);
 
 #endif

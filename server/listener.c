@@ -24,7 +24,6 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "server/holder.h"
-#include "server/store.h"
 
 #define BUSY_WAIT_NS (2 * NS_PER_S)
 #define BUSY_STEP_NS (50 * NS_PER_MS)
@@ -458,7 +457,7 @@ static bool open_one_named(struct opening *opening,
 	struct addr_socket addr;
 	int fd, err;
 
-	char stored[STORE_NAME_BYTES];
+	char stored[INHERIT_NAME_BYTES];
 	bool is_drawn = config->addr.transport != TRANSPORT_UNIX &&
 			!config->addr.port;
 
@@ -467,7 +466,8 @@ static bool open_one_named(struct opening *opening,
 	/* a port that the kernel chose can only be had again by name */
 	if (fd < 0 && is_drawn)
 		fd = inherited_take_name(opening->inherited,
-					 store_name(config->name, stored),
+					 inherited_stored_name(config->name,
+							       stored),
 					 config->addr.transport, &addr);
 	if (fd < 0)
 		return false;

@@ -29,6 +29,7 @@
 #include "server/crash.h"
 #include "server/crew.h"
 #include "server/ending.h"
+#include "server/master_state.h"
 #include "server/notify.h"
 #include "server/succession.h"
 #include "server/title.h"
@@ -183,6 +184,12 @@ static void on_ttou(struct master *m)
 		(void)crew_keep(m, n - 1);
 }
 
+static void on_keeper_death(struct master *m, struct slot *slot, int status)
+{
+	crew_on_death(m, slot, status);
+	renewal_on_death(m, slot, status); /* may not return */
+}
+
 static void on_child(struct master *m)
 {
 	struct slot *slot;
@@ -194,7 +201,7 @@ static void on_child(struct master *m)
 			continue;
 		slot = crew_find(m, pid);
 		if (slot)
-			crew_on_death(m, slot, status);
+			on_keeper_death(m, slot, status);
 	}
 }
 
@@ -433,7 +440,7 @@ static void wait_for_events(struct master *m)
 
 		/* an adopted one: its status is not ours to know */
 		if (wait.keeper[s].revents && slot->keeper_pidfd >= 0)
-			crew_on_death(m, slot, -1);
+			on_keeper_death(m, slot, -1);
 		if (wait.control[s].revents)
 			read_slot(m, slot);
 	}
@@ -735,6 +742,7 @@ enum exit_code master_go_on(const struct config_command *command, char **argv,
 	CRASH_POINT(MASTER_EXECUTED);
 	if (!err)
 		err = succession_unpack(&m, bag);
+	renewal_come_over(&m.renewal);
 	if (err)
 		die(EXIT_FAILED, "cannot take over from the program it was: %s",
 		    strerror(-err));

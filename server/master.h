@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * master.h - the process that binds, forks keepers, and answers to the operator
- *
- * What it knows stands in one struct, which its rooms share: crew.h (the slots
- * and how many are kept), renewal.h (reload and upgrade), succession.h (it
- * becomes another program), adoption.h (it takes over from one that died),
- * scaling.h (it follows the load).
  */
 #ifndef GUICHET_MASTER_H
 #define GUICHET_MASTER_H
@@ -13,46 +8,6 @@
 #include "common/base.h"
 #include "server/bag.h"
 #include "server/config.h"
-#include "server/instance.h"
-#include "server/operator.h"
-#include "server/renewal.h"
-#include "server/scaling.h"
-#include "server/slot.h"
-
-enum phase {
-	PHASE_STARTING,
-	PHASE_SERVING,
-	PHASE_DRAINING,
-	PHASE_STOPPING,
-};
-
-struct master {
-	/* how it was called, to be called so again */
-	char **argv;
-	const struct config_command *command;
-	char program_path[4096]; /* where its binary lies, or lay */
-
-	struct config config;
-	struct instance instance;
-	struct slot slots[LEDGER_MAX_SLOTS];
-	unsigned n_slots;
-	unsigned n_wanted; /* of them are to be kept */
-	/* of a ledger of another layout: they only drain */
-	int strangers[LEDGER_MAX_SLOTS]; /* control sockets */
-	unsigned n_strangers;
-	bool is_anew; /* began on a ledger of its own, in an upgrade */
-
-	struct operators operators;
-	struct renewal renewal;
-	struct scaling scaling;
-	int signal_fd;
-	enum phase phase;
-	uint64_t kill_at_ns; /* when draining or stopping */
-	uint64_t term_at_ns;
-	uint64_t watchdog_at_ns;
-	uint64_t status_at_ns;
-	bool has_failed;
-};
 
 /*
  * Runs an instance by @config, which it takes, until it is stopped; by
@@ -64,11 +19,5 @@ enum exit_code master_run(struct config *config,
 /* The same in the program that a master has become, with its bag. */
 enum exit_code master_go_on(const struct config_command *command, char **argv,
 			    struct bag *bag);
-
-/* It ends or drains: nothing is to begin any more. */
-static inline bool master_is_ending(const struct master *m)
-{
-	return m->phase == PHASE_DRAINING || m->phase == PHASE_STOPPING;
-}
 
 #endif

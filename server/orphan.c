@@ -2,11 +2,15 @@
 /*
  * orphan.c - a keeper without a master
  */
+#include "server/orphan.h"
+
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "server/becoming.h"
+#include "server/command.h"
 #include "server/crash.h"
 #include "server/keeper_state.h"
 #include "server/rendezvous.h"
@@ -21,7 +25,7 @@
 void orphan_begin(struct keeper *k)
 {
 	if (k->p.memory.is_rehearsal)
-		keeper_end_all(k);
+		command_end_all(k);
 	log_warning("keeper %u: the master is gone; serving on",
 		    k->p.post.slot);
 	k->is_orphan = true;
@@ -119,8 +123,7 @@ void orphan_look(struct keeper *k, uint64_t now_ns)
 		return;
 	log_warning("keeper %u: no new master has come; draining",
 		    k->p.post.slot);
-	keeper_give_order(k, ORDER_DRAIN,
-			  now_ns + k->p.config.drain_timeout_ns);
+	command_order(k, ORDER_DRAIN, now_ns + k->p.config.drain_timeout_ns);
 }
 
 int orphan_rendezvous_fd(const struct keeper *k)

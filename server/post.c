@@ -19,7 +19,6 @@
 #include "common/log.h"
 #include "server/crash.h"
 #include "server/fds.h"
-#include "server/keeper.h"
 #include "server/service_table.h"
 #include "server/title.h"
 

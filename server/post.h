@@ -14,6 +14,9 @@
 #include "server/runner.h"
 #include "server/worker.h"
 
+/* Descriptors a slot needs beside one for each connection and listener. */
+#define KEEPER_SPARE_FDS 64
+
 /* What goes over, as it is, from one program of a keeper to the next. */
 struct post_memory {
 	uint32_t slot;

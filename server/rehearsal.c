@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "server/becoming.h"
 #include "server/control.h"
 #include "server/crash.h"
 #include "server/ending.h"
-#include "server/keeper.h"
 
 void rehearsal_init(struct rehearsal *rehearsal)
 {
@@ -36,7 +36,7 @@ static int fork_keeper(struct rehearsal *rehearsal,
 	rehearsal->pid = fork();
 	if (rehearsal->pid == 0) {
 		close(rehearsal->control_fd); /* or we would wait for us */
-		keeper_begin(plan, &birth);
+		becoming_keeper(plan, &birth);
 	}
 	err = rehearsal->pid < 0 ? -errno : 0;
 	close(birth.control_fd);

@@ -16,7 +16,7 @@
 #include "server/crash.h"
 #include "server/crew.h"
 #include "server/ending.h"
-#include "server/master.h"
+#include "server/master_state.h"
 #include "server/notify.h"
 #include "server/succession.h"
 

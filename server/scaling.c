@@ -11,7 +11,7 @@
 
 #include "common/clock.h"
 #include "server/crew.h"
-#include "server/master.h"
+#include "server/master_state.h"
 
 /* Keepers tell what their load has become ten times a second, at most. */
 #define LOOK_EACH_NS (100 * NS_PER_MS)

@@ -37,7 +37,7 @@ int slot_fork(struct slot *slot, const struct keeper_plan *plan,
 	pid = fork();
 	if (pid == 0) {
 		close(slot->control_fd); /* or we would wait for ourselves */
-		keeper_begin(plan, &birth);
+		becoming_keeper(plan, &birth);
 	}
 	err = pid < 0 ? -errno : 0;
 	close(birth.control_fd);

@@ -13,9 +13,9 @@
 #include <sys/types.h>
 
 #include "server/backoff.h"
+#include "server/becoming.h"
 #include "server/control.h"
 #include "server/guard.h"
-#include "server/keeper.h"
 
 enum slot_state {
 	SLOT_EMPTY,   /* not in use */

@@ -14,15 +14,6 @@
 #include "server/inherit.h"
 #include "server/listener.h"
 
-#define STORE_NAME_BYTES (LEDGER_NAME_BYTES + 1)
-
-/*
- * What such a socket is called: the listener's name behind a "@", which no
- * name in a configuration has. So one that comes back is never taken for one
- * that a .socket unit gives by that name. Returns @out (STORE_NAME_BYTES).
- */
-const char *store_name(const char *listener, char *out);
-
 /*
  * The manager is to have the sockets of @listeners and no others: those of
  * @left, which came back and nobody took, and those of listeners that have

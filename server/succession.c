@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "server/crash.h"
-#include "server/master.h"
+#include "server/master_state.h"
 #include "server/notify.h"
 
 /* What goes over as it is. Of its descriptors each is put by itself. */
@@ -98,7 +98,6 @@ static void unpack_memory(struct master *m, struct bag *bag)
 
 	bag_get(bag, &memory, sizeof(memory));
 	m->renewal = memory.renewal;
-	renewal_come_over(&m->renewal);
 	m->scaling = memory.scaling;
 	m->n_slots = memory.n_slots;
 	m->n_wanted = memory.n_wanted;

@@ -250,18 +250,24 @@ static struct ledger_slot *slot_of(const struct forgery *f, size_t slot)
 	       slot;
 }
 
+static uint8_t *forged; /* the one forgery there is */
+
+static void free_forged(void)
+{
+	free(forged);
+}
+
 static struct forgery forge_shape(const struct ledger_shape *shape)
 {
-	static uint8_t *bytes; /* until the end */
 	struct ledger_header header = { 0 };
 	struct forgery f;
 	size_t s;
 
 	ledger_lay_out(&header, shape);
-	bytes = calloc(1, header.file_bytes);
-	if (!bytes)
+	forged = calloc(1, header.file_bytes);
+	if (!forged || atexit(free_forged))
 		fail("memory");
-	f.bytes = bytes;
+	f.bytes = forged;
 	f.header = (struct ledger_header *)(void *)f.bytes;
 	forge_header(f.header, shape);
 	memcpy(f.bytes + f.header->listeners_offset, listeners,
