@@ -42,6 +42,7 @@ struct resume {
 	int orphan;        /* the accepted descriptor without a row, or -1 */
 	uint32_t *lost;    /* rows without a socket */
 	uint32_t n_lost;
+	uint32_t n_broken; /* rows that no worker can have written */
 	int64_t n_resumed;
 };
 
@@ -96,15 +97,14 @@ static bool is_sane(const struct worker *w, struct ledger_row *r)
 		program_of(worker_listen(w, r->listener)));
 }
 
-static bool is_connection(const struct worker *w, struct ledger_row *r)
+static bool is_connection(const struct worker *w, struct resume *resume,
+			  struct ledger_row *r)
 {
 	if (ledger_get(r->state) == ROW_FREE)
 		return false;
 	if (is_sane(w, r))
 		return true;
-	log_error("worker %u: a row of the ledger is broken; its connection "
-		  "is given up",
-		  w->post->slot);
+	resume->n_broken++;
 	ledger_set(r->state, ROW_FREE);
 	return false;
 }
@@ -122,7 +122,7 @@ static void find_rows(struct worker *w, struct resume *resume)
 
 		if (row < high) {
 			seq_repair(&r->seq);
-			if (is_connection(w, r)) {
+			if (is_connection(w, resume, r)) {
 				find_socket(w, resume, row);
 				continue;
 			}
@@ -130,6 +130,10 @@ static void find_rows(struct worker *w, struct resume *resume)
 		w->conns[row].serial = UINT32_MAX;
 		w->free_rows[w->n_free++] = row;
 	}
+	if (resume->n_broken)
+		log_error("worker %u: %u rows of the ledger are broken; what "
+			  "connections they were is not known any more",
+			  w->post->slot, resume->n_broken);
 	CRASH_POINT(RESUME_ROWS);
 }
 

@@ -219,13 +219,14 @@ reached() {
 
 # --- clients ------------------------------------------------------------------
 
-# hold N ADDRESS [OPTION]...: N silent connections, until hold_end
+# hold N ADDRESS [OPTION]...: N silent connections, until hold_end: then there
+# are two requests for each
 hold() {
 	mkfifo "$DIR/hold.in"
 	# shellcheck disable=SC2016 # for the inner shell
 	background hold sh -c 'in=$1; shift; exec "$@" <"$in"' - \
-		"$DIR/hold.in" "$GUICHET" bench "$2" -c "$1" --hold -w 30s \
-		-o json "${@:3}"
+		"$DIR/hold.in" "$GUICHET" bench "$2" -c "$1" -N $((2 * $1)) \
+		--hold -w 30s -o json "${@:3}"
 	exec 5>"$DIR/hold.in"
 	wait_until 60 grep -q "^holding $1\$" "$DIR/hold.out"
 	wait_until 30 stat_is connections.open "$1"

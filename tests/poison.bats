@@ -140,7 +140,7 @@ died_often() {
 	address=$(column listeners address name it)
 	for _ in 1 2 3; do
 		# nothing is left to tell whose it was: it ends, somehow
-		run "$GUICHET" send -w 10s "unix:$DIR/mad" now
+		run "$GUICHET" send -w 1s "unix:$DIR/mad" now
 		for _ in 1 2 3 4 5 6 7 8; do
 			is "an answer after it" well \
 				"$("$GUICHET" send -w 10s "$address" well)"
