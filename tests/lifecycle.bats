@@ -176,8 +176,9 @@ memory_kb() {
 
 # load_begin ADDRESS: until load_end
 load_begin() {
-	background stream "$GUICHET" bench "$1" -c 200 -P 4 -s 1-20k -d 10m \
-		-w 60s -o json
+	# a rate leaves a processor to others: what is shown is not how fast
+	background stream "$GUICHET" bench "$1" -c 200 -P 4 -R 8000 -s 1-20k \
+		-d 10m -w 60s -o json
 	stream=$!
 	background churn "$GUICHET" bench "$1" -c 20 -R "${2:-1500}" --churn \
 		-d 10m -w 60s -o json
