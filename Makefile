@@ -78,7 +78,8 @@ SCRIPTS := $(wildcard .ci/run tests/*.bash tests/*.bats tests/*/*.sh)
 
 PROGRAMS := $(if $(SERVER),$(BUILD)/guichetd) \
 	$(if $(CLIENT),$(BUILD)/guichet) $(if $(STAT),$(BUILD)/guichet-stat)
-TEST_PROGRAMS := $(if $(SERVER),$(BUILD)/test/guichetd) \
+TEST_PROGRAMS := $(if $(SERVER),$(BUILD)/test/guichetd \
+	$(BUILD)/test/guichetd-next) \
 	$(TOOLS:tests/tools/%.c=$(BUILD)/test/%) \
 	$(UNITS:tests/unit/%.c=$(BUILD)/unit/%)
 BENCH_PROGRAMS := $(BENCH:tests/bench/%.c=$(BUILD)/bench/%)
@@ -96,7 +97,13 @@ $(BUILD)/guichet-stat: $(STAT:%.c=$(OBJ)/%.o) $(BUILD)/common.a
 $(BUILD)/test/guichetd: $(patsubst %.c,$(TEST_OBJ)/%.o,\
 	$(SERVER) $(HOOKS) $(COMMON))
 
-$(PROGRAMS) $(BUILD)/test/guichetd:
+# A server of another day, whose ledger has another layout.
+NEXT := server/part.c server/segment.c common/snapshot.c
+$(BUILD)/test/guichetd-next: $(NEXT:%.c=$(BUILD)/test/next/%.o) \
+	$(patsubst %.c,$(TEST_OBJ)/%.o,$(filter-out $(NEXT),\
+	$(SERVER) $(HOOKS) $(COMMON)))
+
+$(PROGRAMS) $(BUILD)/test/guichetd $(BUILD)/test/guichetd-next:
 	$(LINK_IT)
 
 # Of these two a program takes only the objects that it calls.
@@ -122,6 +129,9 @@ $(OBJ)/%.o: %.c $(BUILD)/flags
 $(TEST_OBJ)/%.o: %.c $(BUILD)/flags
 	$(COMPILE_IT) -DGUICHET_TEST
 
+$(BUILD)/test/next/%.o: %.c $(BUILD)/flags
+	$(COMPILE_IT) -DGUICHET_TEST -DLEDGER_VERSION=99
+
 # A copy, so that <guichet/service.h> is found where no other of ours is.
 $(BUILD)/include/guichet/service.h: server/service.h
 	@mkdir -p $(@D) && cp $< $@
@@ -137,7 +147,8 @@ $(BUILD)/flags: FORCE
 	@echo '$(COMPILE) | $(LINK)' | cmp -s - $@ || \
 		echo '$(COMPILE) | $(LINK)' >$@
 
--include $(SOURCES:%.c=$(OBJ)/%.d) $(SOURCES:%.c=$(TEST_OBJ)/%.d)
+-include $(SOURCES:%.c=$(OBJ)/%.d) $(SOURCES:%.c=$(TEST_OBJ)/%.d) \
+	$(NEXT:%.c=$(BUILD)/test/next/%.d)
 
 # --- trying it ---------------------------------------------------------------
 

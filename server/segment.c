@@ -431,10 +431,12 @@ static int check_whole(int fd, const struct ledger_header *shape)
 int segment_attach(struct segment *segment, int fd, int view_fd,
 		   const char *path)
 {
+	struct segment attached = { .fd = fd, .view_fd = view_fd };
 	int err;
 
-	*segment = (struct segment){ .fd = fd, .view_fd = view_fd };
-	copy_text(segment->path, sizeof(segment->path), path);
+	/* @path may be the one that stands in @segment */
+	copy_text(attached.path, sizeof(attached.path), path);
+	*segment = attached;
 	err = view_fd < 0 ? open_view(segment, path) : 0;
 	if (!err)
 		err = ledger_read_shape(fd, &segment->shape);

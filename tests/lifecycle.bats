@@ -374,6 +374,54 @@ first_line() {
 	sed -n '1s/^guichetd: //p;1!d;p' <<<"$output" | head -n 1
 }
 
+# another_layout: what is true after a server of another layout took over:
+# who was there talks on with the former worker, who comes is served
+another_layout() {
+	talks "still here"
+	is "an answer to one who comes" hi \
+		"$("$GUICHET" send -w 10s "$1" hi)"
+	logged 'the ledger has another layout: workers that there are cannot'
+	logged 'the totals begin anew'
+	talk_end
+	wait_until 10 not is_running "$2"
+}
+
+@test "an upgrade over another layout drains who was there, and refuses nobody" {
+	local address keeper
+
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	address=$(echo_address)
+	configure "[listen $address]" 'service = echo'
+	reload
+	talk_begin talk "$address"
+	talks hello
+	keeper=$(column workers keeper open 1)
+	put_program "$BUILD/test/guichetd-next"
+	tell upgrade
+	is "the exit status" 0 "$status"
+	[[ $output == *"the ledger has another layout"* ]]
+	another_layout "$address" "$keeper"
+	server_stop
+}
+
+@test "a new master of another layout drains the keepers it finds" {
+	local address keeper
+
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	address=$(echo_address)
+	talk_begin talk "$address"
+	talks hello
+	keeper=$(column workers keeper open 1)
+	kill -KILL "$SERVER"
+	wait_until 5 not is_running "$SERVER"
+	put_program "$BUILD/test/guichetd-next"
+	configure "[listen $address]" 'service = echo'
+	server_launch -c "$DIR/guichetd.conf" 5>&-
+	wait_until 20 logged '^guichetd: ready: '
+	another_layout "$address" "$keeper"
+	server_stop
+}
+
 # --- many at rest -------------------------------------------------------------
 
 @test "10,000 idle connections outlive a reload and an upgrade, and all answer" {
