@@ -635,3 +635,47 @@ directory: No such file or directory" "$output"
 	is "keeper" "$keeper" "$(keeper_pids)"
 	server_stop
 }
+
+@test "-s tells keepers without a master, too, and leaves nothing" {
+	local word
+
+	for word in stop kill; do
+		server_start -w 2 -l tcp:127.0.0.1:0=echo
+		kill -KILL "$SERVER"
+		wait_until 5 not is_running "$SERVER"
+		run timeout 10 "$GUICHETD" -r "$DIR" -n t -s reload
+		is "the exit status of reload" 1 "$status"
+		[[ $output == *"has no master; start it again, and it takes over" ]]
+		run timeout 20 "$GUICHETD" -r "$DIR" -n t -s "$word"
+		is "what $word says" "" "$output"
+		is "the exit status of $word" 0 "$status"
+		wait_until 5 server_has_no_process "$SERVER"
+		[ ! -e "$DIR/t.control" ]
+	done
+}
+
+@test "a reload does not wait for ever for a handler, nor cut it short" {
+	crash_setup # the test build has the service slow
+	server_config <<-END
+		[server]
+		workers = 2
+		hang-timeout = off
+		[listen tcp:127.0.0.1:0]
+		service = slow
+	END
+	server_start
+	talk_begin talk "127.0.0.1:$(server_port slow)"
+	echo "sleep 23000" >&5
+	run timeout 60 "$GUICHETD" -r "$DIR" -n t -s reload
+	is "the exit status" 0 "$status"
+	logged 'is busy in a handler, and is renewed when that returns'
+	wait_until 20 grep -q . "$DIR/talk.out"
+	wait_until 10 all_are_second
+	stat_is workers.deaths 0
+	talk_end
+	server_stop
+}
+
+all_are_second() {
+	column_is workers generation "2 2"
+}
