@@ -228,13 +228,23 @@ void log_write(enum log_level level, const char *fmt, ...)
 	va_end(args);
 }
 
-void log_lines(enum log_level level, char *text)
+FILE *log_stream_open(struct log_stream *stream)
+{
+	*stream = (struct log_stream){ 0 };
+	stream->out = open_memstream(&stream->text, &stream->bytes);
+	return stream->out;
+}
+
+bool log_stream_close(struct log_stream *stream, enum log_level level)
 {
 	char *rest = NULL;
 
-	for (char *line = strtok_r(text, "\n", &rest); line;
+	(void)fclose(stream->out); /* it is memory: what fits is there */
+	for (char *line = strtok_r(stream->text, "\n", &rest); line;
 	     line = strtok_r(NULL, "\n", &rest))
 		log_write(level, "%s", line);
+	free(stream->text);
+	return stream->bytes > 0;
 }
 
 void die(enum exit_code code, const char *fmt, ...)

@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "common/base.h"
 
@@ -56,8 +57,18 @@ uint64_t log_n_dropped(void);
 
 void log_write(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Each line of @text, which is cut into them. */
-void log_lines(enum log_level level, char *text);
+/*
+ * A stream whose lines go to the log: open, print, close. open returns NULL
+ * when there is no memory; close says whether anything was printed.
+ */
+struct log_stream {
+	FILE *out;
+	char *text;
+	size_t bytes;
+};
+
+FILE *log_stream_open(struct log_stream *stream);
+bool log_stream_close(struct log_stream *stream, enum log_level level);
 
 #define log_error(...)   log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)

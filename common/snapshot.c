@@ -293,14 +293,25 @@ void ledger_file_close(struct ledger_file *file)
  * lock, for which the file must be open for writing. What other readers may
  * do to the file cannot make a dead server look alive.
  */
-pid_t ledger_file_owner(const struct ledger_file *file)
+int ledger_lock_owner(int fd, pid_t *pid)
 {
 	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
 
-	if (fcntl(file->fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
+	*pid = 0;
+	if (fcntl(fd, F_GETLK, &lock) < 0)
+		return -errno;
+	*pid = lock.l_pid;
+	return lock.l_type != F_UNLCK;
+}
+
+pid_t ledger_file_owner(const struct ledger_file *file)
+{
+	pid_t pid;
+
+	if (ledger_lock_owner(file->fd, &pid) <= 0)
 		return 0;
-	if (lock.l_pid > 0)
-		return lock.l_pid;
+	if (pid > 0)
+		return pid;
 	/* It lives in a pid namespace that we cannot see into. */
 	return file->header.master_pid > 0 ? file->header.master_pid : 1;
 }

@@ -60,6 +60,12 @@ int ledger_file_open(struct ledger_file *file, const char *path,
 		     const char **why);
 void ledger_file_close(struct ledger_file *file);
 
+/*
+ * Whether a server holds the lock on the ledger @fd, and lives therefore: 1,
+ * and its *@pid (not positive: of another pid name space); 0; or -errno.
+ */
+int ledger_lock_owner(int fd, pid_t *pid);
+
 /* The pid of the server that lives and writes it; 0 when it is dead. */
 pid_t ledger_file_owner(const struct ledger_file *file);
 

@@ -64,8 +64,8 @@ static void pack(const struct keeper_plan *plan,
 	bag_put(bag, past, sizeof(*past));
 }
 
-_Noreturn void becoming_keeper(const struct keeper_plan *plan,
-			       const struct keeper_birth *birth)
+_Noreturn static void begin(const struct keeper_plan *plan,
+			    const struct keeper_birth *birth)
 {
 	const struct post_memory memory = {
 		.slot = birth->slot,
@@ -84,6 +84,30 @@ _Noreturn void becoming_keeper(const struct keeper_plan *plan,
 	}
 	log_error("keeper %u: cannot begin: %s", birth->slot, strerror(-err));
 	_exit(EXIT_FAILED);
+}
+
+pid_t becoming_fork(const struct keeper_plan *plan, struct keeper_birth *birth,
+		    int *control_fd)
+{
+	int err = control_open(control_fd, &birth->control_fd);
+	pid_t pid;
+
+	if (err) {
+		*control_fd = -1;
+		return err;
+	}
+	pid = fork();
+	if (pid == 0) {
+		close(*control_fd); /* or we would wait for ourselves */
+		begin(plan, birth);
+	}
+	err = pid < 0 ? -errno : 0;
+	close(birth->control_fd);
+	if (!err)
+		return pid;
+	close(*control_fd);
+	*control_fd = -1;
+	return err;
 }
 
 /* ---- again ---- */

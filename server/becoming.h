@@ -42,11 +42,12 @@ struct keeper_birth {
 };
 
 /*
- * In a process that was forked for it: waits until the master says GO at
- * control_fd, and becomes the keeper. Does not return.
+ * Forks a process that becomes the keeper, but does nothing before the master
+ * says GO at *@control_fd, the master's end of their socket. Returns its pid,
+ * or -errno, and *@control_fd is -1. @birth->control_fd is filled in here.
  */
-_Noreturn void becoming_keeper(const struct keeper_plan *plan,
-			       const struct keeper_birth *birth);
+pid_t becoming_fork(const struct keeper_plan *plan, struct keeper_birth *birth,
+		    int *control_fd);
 
 /* The master wants it to become another program: messages of control.h. */
 void becoming_on_renew(struct keeper *k,

@@ -7,14 +7,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "server/fds.h"
 #include "server/keeper_state.h"
-
-static void poke_worker(struct keeper *k)
-{
-	uint64_t one = 1;
-
-	(void)!write(k->p.post.order_fd, &one, sizeof(one)); /* it has one */
-}
 
 void command_order(struct keeper *k, enum order order, uint64_t deadline_ns)
 {
@@ -26,7 +20,7 @@ void command_order(struct keeper *k, enum order order, uint64_t deadline_ns)
 	ledger_set(page->deadline_mono_ns, deadline_ns);
 	/* release: pairs with the worker's acquire in obey() */
 	atomic_store_explicit(&page->order, order, memory_order_release);
-	poke_worker(k);
+	fds_poke(k->p.post.order_fd);
 	if (!k->worker)
 		k->clone_at_ns = 0; /* only a worker can end connections */
 }
@@ -36,7 +30,7 @@ void command_leave(struct keeper *k)
 {
 	k->was_asked = true;
 	ledger_set(k->p.post.order->is_to_leave, 1);
-	poke_worker(k);
+	fds_poke(k->p.post.order_fd);
 }
 
 _Noreturn void command_end_all(struct keeper *k)

@@ -4,12 +4,11 @@
  */
 #include "server/crew.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/process.h"
 #include "server/crash.h"
 #include "server/master_state.h"
 
@@ -51,26 +50,9 @@ uint64_t crew_n_open(const struct master *m)
 
 uint64_t crew_start_time(pid_t pid)
 {
-	unsigned long long ticks = 0;
-	char path[32], text[512];
-	const char *end;
-	size_t n;
-	FILE *in;
+	struct process_stat stat;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	in = fopen(path, "re");
-	if (!in)
-		return 0;
-	n = fread(text, 1, sizeof(text) - 1, in);
-	(void)fclose(in);
-	text[n] = '\0';
-	end = strrchr(text, ')'); /* a name may hold anything */
-	if (!end || sscanf(end + 1,
-			   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u "
-			   "%*u %*d %*d %*d %*d %*d %*d %llu",
-			   &ticks) != 1)
-		return 0;
-	return ticks;
+	return process_read_stat(pid, &stat) ? stat.born_ticks : 0;
 }
 
 void crew_publish(struct master *m, const struct slot *slot)

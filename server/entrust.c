@@ -15,6 +15,7 @@
 #include "common/units.h"
 #include "server/conn.h"
 #include "server/crash.h"
+#include "server/fds.h"
 #include "server/service_table.h"
 
 /* How long a program may take to end when it was asked to. */
@@ -75,18 +76,11 @@ bool entrust_is_full(const struct worker *w, uint32_t listener)
 
 /* ---- to the keeper ---- */
 
-static void poke_keeper(struct worker *w)
-{
-	uint64_t one = 1;
-
-	(void)!write(w->post->starting_fd, &one, sizeof(one)); /* it has one */
-}
-
 void entrust_start(struct worker *w, uint32_t row)
 {
 	handover_put(&w->post->order->programs.to_keeper, row);
 	CRASH_POINT(PROGRAM_POSTED);
-	poke_keeper(w);
+	fds_poke(w->post->starting_fd);
 	CRASH_POINT(PROGRAM_POKED);
 }
 
@@ -100,7 +94,7 @@ void entrust_end(struct worker *w, uint32_t row, enum close_reason reason)
 	else
 		ledger_set(r->ending, (uint32_t)reason + 1);
 	handover_put(&w->post->order->programs.to_keeper, row);
-	poke_keeper(w);
+	fds_poke(w->post->starting_fd);
 	wheel_set(&w->wheel, row, w->now_ns + GRACE_NS);
 }
 
@@ -204,5 +198,5 @@ void entrust_resume(struct worker *w)
 		close_if_ended(w, row);
 	}
 	handover_put_all(&w->post->order->programs.to_keeper);
-	poke_keeper(w);
+	fds_poke(w->post->starting_fd);
 }

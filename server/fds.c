@@ -31,6 +31,13 @@ void fds_close_abortive(int fd)
 	close(fd);
 }
 
+void fds_poke(int fd)
+{
+	uint64_t one = 1;
+
+	(void)!write(fd, &one, sizeof(one)); /* else it is readable already */
+}
+
 static void close_gap(int from, unsigned to)
 {
 	if ((unsigned)from <= to)

@@ -19,6 +19,9 @@ void fds_fill_standard(void);
  */
 void fds_close_abortive(int fd);
 
+/* Makes eventfd(2) @fd readable: whoever waits for it wakes up. */
+void fds_poke(int fd);
+
 /* Closes every descriptor that @is_kept (one byte each, @n of them) does not
  * keep, and all from @n on. */
 void fds_close_others(const uint8_t *is_kept, int n);

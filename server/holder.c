@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/base.h"
+#include "common/process.h"
 
 /* What /proc/net/tcp calls TCP_LISTEN. */
 #define STATE_LISTEN 0x0aU
@@ -212,33 +213,6 @@ static size_t find_processes(uint64_t inode, pid_t *pid, size_t max)
 	return n;
 }
 
-/* The command's name and the parent, of "PID (NAME) STATE PPID ...". */
-static bool read_stat(pid_t pid, char name[17], pid_t *parent)
-{
-	char path[32], text[256];
-	const char *open_paren;
-	char *close_paren;
-	size_t n;
-	FILE *in;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	in = fopen(path, "re");
-	if (!in)
-		return false;
-	n = fread(text, 1, sizeof(text) - 1, in);
-	fclose(in);
-	text[n] = 0;
-	open_paren = strchr(text, '(');
-	close_paren = strrchr(text, ')'); /* a name may hold one, too */
-	if (!open_paren || !close_paren ||
-	    sscanf(close_paren, ") %*c %d", parent) != 1)
-		return false;
-	*close_paren = 0;
-	snprintf(name, 17, "%s", open_paren + 1);
-	name[strcspn(name, ":")] = 0; /* "guichetd: master" */
-	return true;
-}
-
 static bool is_among(pid_t wanted, const pid_t *pid, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -249,9 +223,9 @@ static bool is_among(pid_t wanted, const pid_t *pid, size_t n)
 
 const char *holder_describe(const struct addr_socket *addr, char *out)
 {
-	pid_t pid[HOLDERS_MAX], parent;
+	struct process_stat stat;
+	pid_t pid[HOLDERS_MAX];
 	uint64_t inode = find_inode(addr);
-	char name[17];
 	size_t n;
 
 	out[0] = 0;
@@ -265,11 +239,12 @@ const char *holder_describe(const struct addr_socket *addr, char *out)
 				 "by this server itself");
 			break;
 		}
-		if (!read_stat(pid[i], name, &parent) ||
-		    is_among(parent, pid, n))
+		if (!process_read_stat(pid[i], &stat) ||
+		    is_among(stat.parent, pid, n))
 			continue;
-		snprintf(out, HOLDER_TEXT_BYTES, "by %s (pid %d)", name,
-			 (int)pid[i]);
+		/* of "guichetd: master" the first word is its name */
+		snprintf(out, HOLDER_TEXT_BYTES, "by %.*s (pid %d)",
+			 (int)strcspn(stat.name, ":"), stat.name, (int)pid[i]);
 		break;
 	}
 	return out;

@@ -14,7 +14,9 @@
 
 #include "common/log.h"
 #include "common/runtime.h"
+#include "common/snapshot.h"
 #include "server/crash.h"
+#include "server/orphans.h"
 #include "server/rendezvous.h"
 #include "server/store.h"
 
@@ -108,9 +110,9 @@ int instance_read_config(const char *dir, const char *name,
 
 static bool has_master(const char *dir, const char *name)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	char path[512];
 	bool is_held;
+	pid_t pid;
 	int fd;
 
 	if (runtime_ledger_path(dir, name, path, sizeof(path)))
@@ -118,21 +120,14 @@ static bool has_master(const char *dir, const char *name)
 	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	is_held = fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	is_held = ledger_lock_owner(fd, &pid) > 0;
 	close(fd);
 	return is_held;
 }
 
 bool instance_is_orphaned(const char *dir, const char *name)
 {
-	int fd;
-
-	if (has_master(dir, name))
-		return false;
-	fd = rendezvous_connect(dir, name);
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
+	return !has_master(dir, name) && orphans_can_be_called(dir, name);
 }
 
 /* ---- beginning ---- */
@@ -540,8 +535,11 @@ int instance_plan_rehearsal(const struct instance *instance,
 	int fd = make_ledger(&instance->segment);
 	int err = fd < 0 ? fd : instance_plan(instance, plan);
 
-	if (err)
+	if (err) {
+		if (fd >= 0)
+			close(fd);
 		return err;
+	}
 	plan->fd[PLAN_LEDGER] = fd;
 	plan->fd[PLAN_VIEW] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	return plan->fd[PLAN_VIEW] < 0 ? -errno : 0;

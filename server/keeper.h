@@ -17,7 +17,7 @@
 
 #include "server/bag.h"
 
-/* main() of such a program; @bag is at what becoming_keeper() packed. */
+/* main() of such a program; @bag is at what becoming_fork() packed. */
 _Noreturn void keeper_run(struct bag *bag);
 
 #endif

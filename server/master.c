@@ -578,7 +578,6 @@ static int take_over(struct master *m, const char *path, int old_fd)
 	m->n_slots = m->instance.segment.shape.n_slots;
 	n = segment_is_of_this_boot(&m->instance.segment) ? adoption_meet(m) :
 							    0;
-	m->n_wanted = crew_count(m, slot_is_kept);
 	if (n > 0) {
 		err = go_on_after_former(m);
 		CRASH_POINT(ADOPTION_GONE_ON);
@@ -657,21 +656,17 @@ enum exit_code master_run(struct config *config,
 
 static int read_config(struct master *m)
 {
-	char *text = NULL;
-	size_t bytes;
-	FILE *errors = open_memstream(&text, &bytes);
+	struct log_stream errors;
 	unsigned n;
 
-	if (!errors)
+	if (!log_stream_open(&errors))
 		return -ENOMEM;
 	if (m->renewal.kind == RENEWAL_BACK)
 		n = config_read_running(&m->config, m->renewal.former_config_fd,
-					errors);
+					errors.out);
 	else
-		n = config_read(&m->config, m->command, errors);
-	(void)fclose(errors);
-	log_lines(LOG_LEVEL_ERROR, text);
-	free(text);
+		n = config_read(&m->config, m->command, errors.out);
+	(void)log_stream_close(&errors, LOG_LEVEL_ERROR);
 	return n ? -EINVAL : 0;
 }
 

@@ -32,6 +32,15 @@ static bool hear_hello(int fd, orphans_take_fn *take, void *context)
 	return false;
 }
 
+bool orphans_can_be_called(const char *dir, const char *name)
+{
+	int fd = rendezvous_connect(dir, name);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 unsigned orphans_order(const char *dir, const char *name, enum order order,
 		       uint64_t deadline_mono_ns, int *fd, unsigned max,
 		       orphans_take_fn *take, void *context)

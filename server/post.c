@@ -76,18 +76,15 @@ void post_unpack(struct posting *p, struct bag *bag)
  */
 static void read_config(struct posting *p)
 {
-	char *told = NULL;
-	size_t bytes = 0;
-	FILE *errors = open_memstream(&told, &bytes);
+	struct log_stream errors;
+	bool is_told;
 	unsigned n;
 
-	if (!errors)
+	if (!log_stream_open(&errors))
 		fail(p, "no memory", -ENOMEM);
-	n = config_read_running(&p->config, p->fds.config, errors);
-	(void)fclose(errors);
-	log_lines(LOG_LEVEL_ERROR, told);
-	free(told);
-	if (n || (bytes && p->memory.is_rehearsal))
+	n = config_read_running(&p->config, p->fds.config, errors.out);
+	is_told = log_stream_close(&errors, LOG_LEVEL_ERROR);
+	if (n || (is_told && p->memory.is_rehearsal))
 		fail(p, "cannot read the configuration in force", -EINVAL);
 	log_set_level(p->config.log_level);
 	close(p->fds.config);

@@ -29,23 +29,14 @@ static int fork_keeper(struct rehearsal *rehearsal,
 		.user = instance->user,
 		.is_rehearsal = true,
 	};
-	int err = control_open(&rehearsal->control_fd, &birth.control_fd);
+	pid_t pid = becoming_fork(plan, &birth, &rehearsal->control_fd);
 
-	if (err)
-		return err;
-	rehearsal->pid = fork();
-	if (rehearsal->pid == 0) {
-		close(rehearsal->control_fd); /* or we would wait for us */
-		becoming_keeper(plan, &birth);
-	}
-	err = rehearsal->pid < 0 ? -errno : 0;
-	close(birth.control_fd);
-	if (err)
-		rehearsal->pid = 0;
-	else
-		control_say(rehearsal->control_fd, CONTROL_GO, 0, 0);
+	if (pid < 0)
+		return (int)pid;
+	rehearsal->pid = pid;
+	control_say(rehearsal->control_fd, CONTROL_GO, 0, 0);
 	CRASH_POINT(REHEARSAL_BEGUN);
-	return err;
+	return 0;
 }
 
 int rehearsal_begin(struct rehearsal *rehearsal,

@@ -134,17 +134,24 @@ static bool is_busy(const struct renewal *r)
 	return r->step != RENEWAL_NONE && r->step != RENEWAL_PROBATION;
 }
 
+/* Whoever asked for that, also while another one was under way. */
+static void send_away(struct master *m, enum operator_request request,
+		      const char *line)
+{
+	operators_take_up(&m->operators, request);
+	operators_tell(&m->operators, request, line);
+	operators_answer(&m->operators, request, EXIT_FAILED);
+}
+
 static void refuse(struct master *m, enum operator_request request,
 		   const char *why)
 {
 	char text[128];
 
+	log_notice("%s: %s", operator_words[request], why);
 	(void)snprintf(text, sizeof(text), TRIAL_PROGRAM_PREFIX "%s: %s",
 		       operator_words[request], why);
-	log_notice("%s", text + sizeof(TRIAL_PROGRAM_PREFIX) - 1);
-	operators_take_up(&m->operators, request);
-	operators_tell(&m->operators, request, text);
-	operators_answer(&m->operators, request, EXIT_FAILED);
+	send_away(m, request, text);
 }
 
 bool renewal_is_busy(const struct master *m)
@@ -258,8 +265,6 @@ static void begin_slots(struct master *m)
 		return;
 	}
 	r->step = RENEWAL_SLOTS;
-	r->slot = 0;
-	r->is_proven = false;
 	r->slot_deadline_ns = 0;
 	r->has_touched = true;
 	for (unsigned s = 0; s < m->n_slots; s++)
@@ -322,10 +327,8 @@ void renewal_on_report(struct master *m, struct slot *slot,
 	}
 	if (r->step != RENEWAL_SLOTS)
 		return;
-	if (kind == CONTROL_SERVING && slot->renewal == RENEWAL_FRESH) {
-		r->is_proven = true;
+	if (kind == CONTROL_SERVING && slot->renewal == RENEWAL_FRESH)
 		CRASH_POINT(SLOT_RENEWED);
-	}
 	if (kind == CONTROL_NOT_RENEWED)
 		r->slot_deadline_ns = 0; /* it has failed */
 }
@@ -541,14 +544,9 @@ void renewal_abandon(struct master *m)
 	r->step = RENEWAL_NONE;
 	r->pending = 0;
 	renewal_tell_end();
-	for (int i = OPERATOR_NONE + 1; i < OPERATOR_REQUESTS; i++) {
-		enum operator_request request = (enum operator_request)i;
-
-		operators_take_up(&m->operators, request);
-		operators_tell(&m->operators, request,
-			       TRIAL_PROGRAM_PREFIX "the server is stopping");
-		operators_answer(&m->operators, request, EXIT_FAILED);
-	}
+	for (int i = OPERATOR_NONE + 1; i < OPERATOR_REQUESTS; i++)
+		send_away(m, (enum operator_request)i,
+			  TRIAL_PROGRAM_PREFIX "the server is stopping");
 	if (was_busy)
 		log_notice("%s: given up, for the server is stopping",
 			   kind_names[r->kind]);

@@ -60,9 +60,7 @@ struct renewal {
 	struct rehearsal rehearsal;
 	uint64_t deadline_ns; /* of the step */
 
-	unsigned slot; /* that is being renewed, or comes next */
 	uint64_t slot_deadline_ns;
-	bool is_proven; /* one has come to serve */
 
 	/* what to go back to; -1: nothing */
 	int former_program_fd;

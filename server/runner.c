@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "server/bag.h"
+#include "server/fds.h"
 
 /*
  * So many are started before those that have ended are looked at, for more
@@ -130,13 +131,6 @@ static void running_add(struct runner *r, pid_t pid, uint32_t row, uint64_t id,
 
 /* ---- telling the worker ---- */
 
-static void poke(int fd)
-{
-	uint64_t one = 1;
-
-	(void)!write(fd, &one, sizeof(one)); /* it has one */
-}
-
 /* If the row is still in @from: a worker that stops closes it meanwhile. */
 static bool move_row(struct ledger_row *row, uint32_t from, uint32_t to)
 {
@@ -154,7 +148,7 @@ static void end_row(struct runner *r, uint32_t at, uint32_t from, int status)
 	if (!move_row(row, from, ROW_ENDED))
 		return;
 	handover_put(&r->post->order->programs.to_worker, at);
-	poke(r->post->ended_fd);
+	fds_poke(r->post->ended_fd);
 }
 
 /* With all of its group; one that looks up names may not have it yet. */
@@ -330,7 +324,7 @@ void runner_look(struct runner *r)
 	for (unsigned i = 0; i < BATCH && handover_take(ring, &row); i++)
 		look_at(r, row);
 	if (handover_has(ring))
-		poke(r->post->starting_fd);
+		fds_poke(r->post->starting_fd);
 	if (!handover_takes_all(ring))
 		return;
 	high = (uint32_t)min_u64(ledger_get(r->post->part.head->rows_high),

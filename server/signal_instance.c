@@ -30,9 +30,9 @@
 
 #include "common/clock.h"
 #include "common/runtime.h"
+#include "common/snapshot.h"
 #include "common/units.h"
 #include "common/words.h"
-#include "server/instance.h"
 #include "server/operator.h"
 #include "server/orphans.h"
 #include "server/rendezvous.h"
@@ -119,12 +119,13 @@ static enum exit_code fail(const struct target *instance, const char *what)
 /* Who holds the lock on the ledger; 0: nobody; or -errno. */
 static pid_t ask_owner(int fd)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	pid_t pid;
+	int held = ledger_lock_owner(fd, &pid);
 
-	if (fcntl(fd, F_GETLK, &lock) < 0)
-		return -errno;
+	if (held < 0)
+		return held;
 	/* not positive: of another pid name space, out of our reach */
-	return lock.l_type == F_UNLCK || lock.l_pid <= 0 ? 0 : lock.l_pid;
+	return held && pid > 0 ? pid : 0;
 }
 
 /* Opens the owner's pidfd; returns its pid, 0 when there is none, -errno. */
@@ -161,11 +162,6 @@ static int open_ledger(const char *path)
 	return -EMEDIUMTYPE; /* "Wrong medium type" says it best */
 }
 
-static bool is_orphaned(const struct config *config)
-{
-	return instance_is_orphaned(config->runtime_dir, config->name);
-}
-
 /* Fills pid and pidfd, or leaves pid 0 where only keepers are left; tells what is wrong when it cannot. */
 static enum exit_code find_instance(struct target *instance)
 {
@@ -182,7 +178,9 @@ static enum exit_code find_instance(struct target *instance)
 		instance->pid = pid;
 		return EXIT_DONE;
 	}
-	if (fd >= 0 && !pid && is_orphaned(instance->config))
+	if (fd >= 0 && !pid &&
+	    orphans_can_be_called(instance->config->runtime_dir,
+				  instance->config->name))
 		return EXIT_DONE; /* without a master */
 	if (fd >= 0 && !pid)
 		snprintf(what, sizeof(what),

@@ -29,23 +29,10 @@ int slot_fork(struct slot *slot, const struct keeper_plan *plan,
 	      const struct guard_user *user)
 {
 	struct keeper_birth birth = { .slot = slot->number, .user = *user };
-	int err = control_open(&slot->control_fd, &birth.control_fd);
-	pid_t pid;
+	pid_t pid = becoming_fork(plan, &birth, &slot->control_fd);
 
-	if (err)
-		return err;
-	pid = fork();
-	if (pid == 0) {
-		close(slot->control_fd); /* or we would wait for ourselves */
-		becoming_keeper(plan, &birth);
-	}
-	err = pid < 0 ? -errno : 0;
-	close(birth.control_fd);
-	if (err) {
-		close(slot->control_fd);
-		slot->control_fd = -1;
-		return err;
-	}
+	if (pid < 0)
+		return (int)pid;
 	slot->state = SLOT_RUNNING;
 	slot->keeper = pid;
 	slot->is_serving = false;
