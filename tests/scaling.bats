@@ -193,13 +193,24 @@ pass_ms() {
 	hold_end
 }
 
+# each_has_a_connection PORT: of the workers that serve; of this shell's
+each_has_a_connection() {
+	local fd
+
+	for _ in {1..100}; do
+		column workers open state serving | grep -qx 0 || return 0
+		exec {fd}<>"/dev/tcp/127.0.0.1/$1"
+	done
+	return 1
+}
+
 # says_states STATES: of slots 0 to 2
 says_states() {
 	is "states" "$1" "$(column workers state | head -n 3 | xargs)"
 }
 
 @test "retiring workers keep what they have, and return when load does" {
-	local i address
+	local i address n_open
 
 	slow_config "workers = 1-3"
 	server_start
@@ -208,8 +219,11 @@ says_states() {
 	kill -TTIN "$SERVER"
 	wait_until 10 workers_are serving 3
 	hold 30 "127.0.0.1:$(server_port echo)" -N 300
+	each_has_a_connection "$(server_port echo)"
+	n_open=$(counter connections.open)
+	[ "$n_open" -ge 30 ]
 	wait_until 20 says_states "serving draining draining"
-	stat_is connections.open 30
+	stat_is connections.open "$n_open"
 	address=127.0.0.1:$(server_port slow)
 	for i in 1 2 3 4 5 6; do
 		says_in_a_row "client$i" "$address" "sleep 100"
