@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * entrust.h - the worker's part of programs: entrusts connections to them
+ * entrust.h - the worker gives connections to programs, which the keeper runs
  */
 #ifndef GUICHET_ENTRUST_H
 #define GUICHET_ENTRUST_H
 
+#include "common/units.h"
 #include "server/program.h"
 #include "server/worker.h"
 
-/* Watches for programs that have ended; -errno if that failed. */
-int entrust_watch(struct worker *w);
+/* How long a program may take to end when it was asked to. */
+#define ENTRUST_GRACE_NS (5 * NS_PER_S)
 
 /* What accept4() of @listener is told: a program's socket blocks. */
 int entrust_accept_flags(const struct worker *w, uint32_t listener);
@@ -34,14 +35,5 @@ enum close_reason entrust_reason(const struct ledger_row *row);
 
 /* Sets the row's counts of exec's own counters, which lie in @copy. */
 void entrust_count(struct worker *w, uint32_t row, void *copy);
-
-/* Epoll says that programs have ended: closes their connections. */
-void entrust_event(struct worker *w, uint32_t index, uint32_t serial);
-
-/* Each tick: a quarter of the programs' connections get their numbers. */
-void entrust_tick(struct worker *w);
-
-/* For a successor that serves by now: what its predecessor did not get to. */
-void entrust_resume(struct worker *w);
 
 #endif

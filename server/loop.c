@@ -20,7 +20,7 @@
 #include "server/conn.h"
 #include "server/control.h"
 #include "server/datagram.h"
-#include "server/entrust.h"
+#include "server/follow.h"
 #include "server/guard.h"
 #include "server/resume.h"
 #include "server/title.h"
@@ -195,9 +195,9 @@ static void on_datagram(struct worker *w, uint32_t listener, uint32_t serial)
 typedef void event_fn(struct worker *w, uint32_t index, uint32_t serial);
 
 static event_fn *const on_event[WATCH_KINDS] = {
-	[WATCH_ORDER] = on_order,         [WATCH_LISTENER] = on_listener,
-	[WATCH_DATAGRAM] = on_datagram,   [WATCH_CONN] = conn_event,
-	[WATCH_PROGRAMS] = entrust_event,
+	[WATCH_ORDER] = on_order,        [WATCH_LISTENER] = on_listener,
+	[WATCH_DATAGRAM] = on_datagram,  [WATCH_CONN] = conn_event,
+	[WATCH_PROGRAMS] = follow_event,
 };
 
 static void dispatch(struct worker *w, const struct epoll_event *ev)
@@ -226,7 +226,7 @@ static void tick(struct worker *w)
 	if (w->is_accepting)
 		accept_tick(w);
 	wheel_turn(&w->wheel, w->now_ns, look_at_conn, w);
-	entrust_tick(w);
+	follow_tick(w);
 }
 
 static int timeout_ms(const struct worker *w)
@@ -332,7 +332,7 @@ static void begin_to_serve(struct worker *w, int64_t n_resumed,
 		log_info("worker %u: took over %lld connections", w->post->slot,
 			 (long long)n_resumed);
 	control_say(w->post->control_fd, CONTROL_SERVING, 0, 0);
-	entrust_resume(w);
+	follow_resume(w);
 }
 
 _Noreturn void loop_run(struct post *post, enum legacy legacy)
@@ -353,7 +353,7 @@ _Noreturn void loop_run(struct post *post, enum legacy legacy)
 		fail(&w, "cannot take over", n_resumed);
 	err = watch_orders(&w);
 	if (!err)
-		err = entrust_watch(&w);
+		err = follow_watch(&w);
 	if (err)
 		fail(&w, "cannot watch its keeper", err);
 	begin_to_serve(&w, n_resumed, legacy);

@@ -111,7 +111,7 @@ struct worker {
 	struct rest *rests; /* by listener: see accept.c */
 	uint32_t n_resting;
 	uint32_t n_programs;     /* connections that programs serve */
-	uint32_t programs_phase; /* see entrust_tick() */
+	uint32_t programs_phase; /* see follow_tick() */
 	bool is_accepting;       /* new connections: no order is against it */
 	bool is_aside;           /* but it is full, and leaves them to others */
 	bool is_draining;        /* for good, until a deadline */
