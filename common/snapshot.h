@@ -2,10 +2,7 @@
 /*
  * snapshot.h - a private, checked copy of a ledger
  *
- * Opens read-only, never follows a link, never maps the file, checks every
- * size against constants before it is used: a forged, truncated or foreign
- * file gives one clear line and no harm. Reading never blocks or slows the
- * server.
+ * Reading never blocks or slows the server.
  */
 #ifndef GUICHET_SNAPSHOT_H
 #define GUICHET_SNAPSHOT_H
@@ -15,15 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "common/ledger.h"
-
-/* An open ledger file. */
-struct ledger_file {
-	int fd;
-	dev_t dev; /* to see that NAME.ledger was replaced by a newer one */
-	ino_t ino;
-	struct ledger_header header; /* checked */
-};
+#include "common/ledger_file.h"
 
 /* What of each part a reader wants; the rest is not read. */
 #define SNAPSHOT_TOTALS 1U /* heads, totals, histograms: always read */
@@ -52,27 +41,9 @@ struct snapshot {
 };
 
 /*
- * Opens and checks. Returns 0, or -errno and in @why (a static string) what
- * is wrong with the file: "is a symbolic link", "is not a ledger",
- * "is truncated", "has layout version 7; this program reads 1" ...
+ * Copies what @wants asks for. Returns 0, or -errno and @why as
+ * ledger_file_open() does.
  */
-int ledger_file_open(struct ledger_file *file, const char *path,
-		     const char **why);
-void ledger_file_close(struct ledger_file *file);
-
-/*
- * Whether a server holds the lock on the ledger @fd, and lives therefore: 1,
- * and its *@pid (not positive: of another pid name space); 0; or -errno.
- */
-int ledger_lock_owner(int fd, pid_t *pid);
-
-/* The pid of the server that lives and writes it; 0 when it is dead. */
-pid_t ledger_file_owner(const struct ledger_file *file);
-
-/* Whether @path names another file now than the one that is open. */
-bool ledger_file_is_replaced(const struct ledger_file *file, const char *path);
-
-/* Copies what @wants asks for. Returns 0 or -errno, with @why as above. */
 int snapshot_take(const struct ledger_file *file, unsigned wants,
 		  struct snapshot *snapshot, const char **why);
 void snapshot_free(struct snapshot *snapshot);

@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/ledger_file.h"
 #include "common/log.h"
 #include "common/runtime.h"
-#include "common/snapshot.h"
 #include "server/crash.h"
 #include "server/orphans.h"
 #include "server/rendezvous.h"

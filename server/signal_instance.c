@@ -29,8 +29,8 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/ledger_file.h"
 #include "common/runtime.h"
-#include "common/snapshot.h"
 #include "common/units.h"
 #include "common/words.h"
 #include "server/operator.h"
