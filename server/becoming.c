@@ -15,6 +15,7 @@
 #include "server/bag.h"
 #include "server/command.h"
 #include "server/crash.h"
+#include "server/fitting.h"
 #include "server/keeper_state.h"
 
 /* ---- the first time ---- */
@@ -175,24 +176,47 @@ static void set_plan_base(struct keeper *k, int bag_fd, bool is_base)
 		keeper_set_base(k, k->plan_fd[i], is_base);
 }
 
-static int renew(struct keeper *k, const struct keeper_plan *plan)
+static int become_again(struct keeper *k, const struct keeper_plan *plan)
 {
 	struct bag bag;
 	int err = bag_open(&bag);
 
 	if (err)
 		return err;
-	k->p.memory.is_renewed = 1;
 	set_plan_base(k, bag.fd, true);
 	pack(plan, &k->p.memory, &k->past, k->p.post.control_fd,
 	     k->p.post.vault.fd, &bag);
 	runner_pack(&k->p.runner, &bag);
 	keep_connections(k, &bag);
-	CRASH_POINT(KEEPER_PACKED);
 	err = become(plan, &bag);
 	set_plan_base(k, bag.fd, false);
 	bag_close(&bag);
 	return err;
+}
+
+/* There is no way back from execve: so a copy of us tries it before. */
+static int fit(struct keeper *k, const struct keeper_plan *plan)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (pid > 0)
+		return fitting_wait(k->p.post.slot, pid);
+	guard_die_with(k->p.post.keeper);
+	k->p.memory.is_fitting = 1;
+	(void)become_again(k, plan);
+	_exit(EXIT_FAILED);
+}
+
+static int renew(struct keeper *k, const struct keeper_plan *plan)
+{
+	int err;
+
+	k->p.memory.is_renewed = 1;
+	err = fit(k, plan);
+	CRASH_POINT(KEEPER_FITTED);
+	return err ? err : become_again(k, plan);
 }
 
 void becoming_on_plan(struct keeper *k, const struct control_received *received)

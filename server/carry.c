@@ -245,7 +245,7 @@ static int carry_part(const struct carry *c, uint32_t slot)
 	if (slot >= shape->n_slots ||
 	    !ledger_get(c->segment->slots[slot].is_used))
 		to_slot = 0;
-	err = part_map(c->segment->fd, shape, to_slot, &part);
+	err = part_map(c->segment->fd, shape, to_slot, false, &part);
 	if (err)
 		return err;
 	carry_head(&from->head, part.head, to_slot);

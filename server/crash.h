@@ -100,7 +100,7 @@
 	P(KEEPER_ASKED, "keeper-asked", "k")           \
 	P(KEEPER_BARE, "keeper-bare", "k")             \
 	P(KEEPER_PLANNED, "keeper-planned", "k")       \
-	P(KEEPER_PACKED, "keeper-packed", "k")         \
+	P(KEEPER_FITTED, "keeper-fitted", "k")         \
 	P(KEEPER_EXECUTED, "keeper-executed", "k")     \
 	P(KEEPER_MAPPED, "keeper-mapped", "k")         \
 	P(KEEPER_LISTENING, "keeper-listening", "k")   \

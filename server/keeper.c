@@ -427,6 +427,8 @@ _Noreturn void keeper_run(struct bag *bag)
 	CRASH_POINT(KEEPER_EXECUTED);
 	prepare(&k, bag);
 	CRASH_POINT(KEEPER_READY);
+	if (k.p.memory.is_fitting)
+		_exit(EXIT_DONE); /* it fits */
 	on_child(&k); /* of programs that ended meanwhile nobody tells again */
 	for (;;)
 		turn_loop(&k);

@@ -21,11 +21,12 @@ void part_point(uint8_t *base, const struct ledger_header *shape,
 }
 
 int part_map(int fd, const struct ledger_header *shape, unsigned slot,
-	     struct part *part)
+	     bool is_copy, struct part *part)
 {
 	off_t at = (off_t)(shape->parts_offset + slot * shape->part_bytes);
 	void *base = mmap(NULL, shape->part_bytes, PROT_READ | PROT_WRITE,
-			  MAP_SHARED, fd, at);
+			  is_copy ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED,
+			  fd, at);
 
 	if (base == MAP_FAILED)
 		return -errno;

@@ -30,11 +30,12 @@ struct ledger_view {
 };
 
 /*
- * Maps part @slot of the ledger @fd, laid out as @shape says. Returns 0 or
- * -errno. The mapping lives as long as the process.
+ * Maps part @slot of the ledger @fd, laid out as @shape says; @is_copy: what
+ * is written there is not seen by anybody. Returns 0 or -errno. The mapping
+ * lives as long as the process.
  */
 int part_map(int fd, const struct ledger_header *shape, unsigned slot,
-	     struct part *part);
+	     bool is_copy, struct part *part);
 
 /* The same for @bytes of memory that is there already, at @base. */
 void part_point(uint8_t *base, const struct ledger_header *shape,

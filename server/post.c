@@ -128,7 +128,7 @@ static void map_ledger(struct posting *p)
 
 	if (!err)
 		err = part_map(p->fds.ledger, &post->view.shape, post->slot,
-			       &post->part);
+			       p->memory.is_fitting, &post->part);
 	if (err)
 		fail(p, "cannot map the ledger", err);
 	/* the last descriptor through which the ledger could be written */
@@ -152,7 +152,8 @@ static void map_vault(struct posting *p)
 
 	if (p->fds.vault >= 0) {
 		err = vault_open(&post->vault, p->fds.vault, n_rows,
-				 p->memory.vault_state_bytes, bytes);
+				 p->memory.vault_state_bytes, bytes,
+				 p->memory.is_fitting);
 	} else {
 		err = vault_create(&post->vault, n_rows, bytes);
 		forget_step(post, n_rows);

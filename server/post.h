@@ -22,6 +22,7 @@ struct post_memory {
 	uint32_t slot;
 	uint32_t is_rehearsal;
 	uint32_t is_renewed; /* connections may be there */
+	uint32_t is_fitting; /* it only tries: see fitting.h */
 	uint32_t vault_state_bytes;
 	struct guard_user user;
 };

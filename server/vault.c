@@ -74,16 +74,21 @@ static int make_memory(size_t bytes)
 	return fd;
 }
 
-static int map(struct vault *vault, int fd)
+static int map_as(struct vault *vault, int fd, int prot, int sharing)
 {
-	void *base = mmap(NULL, vault->bytes, PROT_READ | PROT_WRITE,
-			  MAP_SHARED | MAP_NORESERVE, fd, 0);
+	void *base =
+		mmap(NULL, vault->bytes, prot, sharing | MAP_NORESERVE, fd, 0);
 
 	if (base == MAP_FAILED)
 		return -errno;
 	vault->base = base;
 	vault->fd = fd;
 	return 0;
+}
+
+static int map(struct vault *vault, int fd)
+{
+	return map_as(vault, fd, PROT_READ | PROT_WRITE, MAP_SHARED);
 }
 
 static uint32_t rounded(size_t state_bytes)
@@ -137,7 +142,7 @@ static void move_apart(const struct vault *vault, uint64_t n, size_t old_bytes)
 }
 
 static int grow(struct vault *vault, int fd, uint32_t n_rows,
-		uint32_t old_state_bytes)
+		uint32_t old_state_bytes, bool is_copy)
 {
 	uint64_t n_bytes = end_of_data(fd, vault->states) - vault->states;
 	uint64_t n;
@@ -145,7 +150,8 @@ static int grow(struct vault *vault, int fd, uint32_t n_rows,
 
 	if (ftruncate(fd, (off_t)vault->bytes) < 0)
 		return -errno;
-	err = map(vault, fd);
+	err = map_as(vault, fd, PROT_READ | PROT_WRITE,
+		     is_copy ? MAP_PRIVATE : MAP_SHARED);
 	if (err || !old_state_bytes)
 		return err;
 	n = (n_bytes + old_state_bytes - 1) / old_state_bytes;
@@ -162,16 +168,18 @@ static bool is_large_enough(int fd, size_t bytes)
 }
 
 int vault_open(struct vault *vault, int fd, uint32_t n_rows,
-	       uint32_t old_state_bytes, size_t state_bytes)
+	       uint32_t old_state_bytes, size_t state_bytes, bool is_copy)
 {
 	*vault = (struct vault){ .fd = -1 };
 	lay_out(vault, n_rows, old_state_bytes);
 	if (!is_large_enough(fd, vault->bytes))
 		return -EINVAL;
+	/* a copy that need not change: it must not count as so much memory */
 	if (rounded(state_bytes) <= old_state_bytes)
-		return map(vault, fd);
+		return is_copy ? map_as(vault, fd, PROT_READ, MAP_PRIVATE) :
+				 map(vault, fd);
 	lay_out(vault, n_rows, rounded(state_bytes));
-	return grow(vault, fd, n_rows, old_state_bytes);
+	return grow(vault, fd, n_rows, old_state_bytes, is_copy);
 }
 
 /* ---- pages of the buffers ---- */

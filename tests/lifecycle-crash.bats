@@ -469,7 +469,10 @@ reload_at() {
 		n=$slot
 		case $point in
 		keeper-executed | keeper-mapped | keeper-listening | \
-			keeper-ready) n=$((slot + 1)) ;; # a rehearsal's, too
+			keeper-ready)
+			# a rehearsal comes there too, and a copy of each
+			n=$((2 * slot + 2))
+			;;
 		esac
 		held_begin 16
 		lost "$slot" reload_at "$point $n kill" ||
@@ -494,12 +497,42 @@ canary_fails() {
 	for point in keeper-executed keeper-mapped keeper-listening; do
 		start
 		held_begin 16
-		lost 0 canary_fails "$point 1 exit" ||
+		lost 0 canary_fails "$point 2 exit" ||
 			{ echo "after a failure at $point"; cat "$LOG"; return 1; }
 		reload
 		held_end
 		ends
 	done
+}
+
+@test "a keeper whose copy fails in the new program stays what it is" {
+	local point how
+
+	start
+	held_begin 16
+	for point in keeper-executed keeper-mapped keeper-listening \
+		keeper-ready; do
+		for how in kill exit; do
+			canary_fails "$point 1 $how"
+			logged 'a copy of it tried the program'
+			is_whole
+		done
+	done
+	canary_fails "keeper-executed 3 exit" # of the other keeper
+	stat_is connections.closed.killed 0
+	held_end
+	ends
+}
+
+@test "a keeper whose copy hangs in the new program stays what it is" {
+	start
+	held_begin 16
+	canary_fails "keeper-mapped 1 stop"
+	logged 'a copy of it tried the program'
+	is_whole
+	stat_is connections.closed.killed 0
+	held_end
+	ends
 }
 
 # one_is_lost COMMAND...: one of the keepers is, whichever it is
@@ -533,7 +566,7 @@ adopts_all_but() {
 	local point
 
 	start
-	for point in $(points o) keeper-asked keeper-bare keeper-packed; do
+	for point in $(points o) keeper-asked keeper-bare keeper-fitted; do
 		held_begin 16
 		one_is_lost adopts_all_but "$point" ||
 			{ echo "after a death at $point"; cat "$LOG"; return 1; }
@@ -565,7 +598,7 @@ both_die() {
 	held_begin 16
 	lost 0 both_die "keeper-asked kill" "slot-asked kill"
 	lost 0 both_die "keeper-planned kill" "plan-sent kill"
-	lost 0 both_die "keeper-executed 1 kill" "plan-sent kill"
+	lost 0 both_die "keeper-executed 2 kill" "plan-sent kill"
 	held_end
 	ends
 }
@@ -573,9 +606,9 @@ both_die() {
 @test "the death of a master that takes back what a keeper died of costs no more" {
 	start
 	held_begin 16
-	lost 0 both_die "keeper-executed 1 exit" "back-begun kill"
-	lost 0 both_die "keeper-executed 1 exit" "master-unpacked 1 kill"
-	lost 0 both_die "keeper-executed 1 exit" "slot-asked 1 kill"
+	lost 0 both_die "keeper-executed 2 exit" "back-begun kill"
+	lost 0 both_die "keeper-executed 2 exit" "master-unpacked 1 kill"
+	lost 0 both_die "keeper-executed 2 exit" "slot-asked 1 kill"
 	held_end
 	ends
 }

@@ -62,7 +62,7 @@ static struct vault reopen(struct vault *vault, size_t state_bytes)
 
 	CHECK(munmap(vault->base, vault->bytes) == 0);
 	CHECK_NUMBER(vault_open(&now, vault->fd, ROWS, vault->state_bytes,
-				state_bytes),
+				state_bytes, false),
 		     0);
 	same_places(&now, vault);
 	return now;
@@ -99,6 +99,29 @@ static void test_growth(uint32_t n_filled, size_t to_bytes)
 	close(grown.fd);
 }
 
+/* Whoever only tries moves nothing that others use. */
+static void test_copy(size_t to_bytes)
+{
+	struct vault vault, copy;
+
+	CHECK_NUMBER(vault_create(&vault, ROWS, 24), 0);
+	fill(&vault, 3);
+	fill(&vault, 4);
+	CHECK_NUMBER(vault_open(&copy, vault.fd, ROWS, vault.state_bytes,
+				to_bytes, true),
+		     0);
+	CHECK(is_filled(&copy, 3, vault.state_bytes));
+	CHECK(is_filled(&copy, 4, vault.state_bytes));
+	CHECK(munmap(copy.base, copy.bytes) == 0);
+	CHECK(is_filled(&vault, 3, vault.state_bytes));
+	CHECK(is_filled(&vault, 4, vault.state_bytes));
+	copy = reopen(&vault, to_bytes); /* and now it is done */
+	CHECK(is_filled(&copy, 3, vault.state_bytes));
+	CHECK(is_filled(&copy, 4, vault.state_bytes));
+	CHECK(munmap(copy.base, copy.bytes) == 0);
+	close(copy.fd);
+}
+
 static void test_no_shrinking(void)
 {
 	struct vault vault, now;
@@ -110,7 +133,8 @@ static void test_no_shrinking(void)
 	CHECK_NUMBER(now.bytes, vault.bytes);
 	CHECK(is_filled(&now, 3, 320));
 	CHECK(ftruncate(now.fd, 4096) < 0 && errno == EPERM);
-	CHECK_NUMBER(vault_open(&vault, now.fd, ROWS + 999, 320, 320), -EINVAL);
+	CHECK_NUMBER(vault_open(&vault, now.fd, ROWS + 999, 320, 320, false),
+		     -EINVAL);
 	close(now.fd);
 }
 
@@ -153,6 +177,8 @@ int main(void)
 	test_growth(1, 320);
 	test_growth(777, 48);
 	test_growth(ROWS, 320);
+	test_copy(24);
+	test_copy(100);
 	test_no_shrinking();
 	test_buffers();
 	test_largest();
