@@ -330,7 +330,7 @@ void renewal_on_report(struct master *m, struct slot *slot,
 	if (kind == CONTROL_SERVING && slot->renewal == RENEWAL_FRESH)
 		CRASH_POINT(SLOT_RENEWED);
 	if (kind == CONTROL_NOT_RENEWED)
-		r->slot_deadline_ns = 0; /* it has failed */
+		slot->renewal = RENEWAL_FAILED;
 }
 
 /* There is something to go back to, and we are not on the way already. */
@@ -368,6 +368,8 @@ static void watch_slot(struct master *m, struct slot *slot, uint64_t now_ns)
 {
 	if (slot->n_unserved >= UNSERVED_MAX)
 		give_slot_up(m, slot, "dies before it serves");
+	else if (slot->renewal == RENEWAL_FAILED)
+		give_slot_up(m, slot, "its keeper could not be renewed");
 	else if (now_ns < m->renewal.slot_deadline_ns)
 		return;
 	else if (slot->renewal == RENEWAL_ASKED)
@@ -403,12 +405,16 @@ static struct slot *next_stale(struct master *m)
 	return best;
 }
 
+static bool is_in_hand(const struct slot *slot)
+{
+	return slot->state == SLOT_RUNNING && slot->renewal != RENEWAL_STALE &&
+	       slot->renewal != RENEWAL_FRESH;
+}
+
 static struct slot *in_hand(struct master *m)
 {
 	for (unsigned s = 0; s < m->n_slots; s++)
-		if (m->slots[s].state == SLOT_RUNNING &&
-		    (m->slots[s].renewal == RENEWAL_ASKED ||
-		     m->slots[s].renewal == RENEWAL_PLANNED))
+		if (is_in_hand(&m->slots[s]))
 			return &m->slots[s];
 	return NULL;
 }

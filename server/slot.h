@@ -30,6 +30,7 @@ enum slot_renewal {
 	RENEWAL_STALE,   /* it is what it was */
 	RENEWAL_ASKED,   /* its worker is to leave */
 	RENEWAL_PLANNED, /* it has the plan */
+	RENEWAL_FAILED,  /* it could not follow it, and is what it was */
 	RENEWAL_FRESH,   /* its new worker serves; or it was born so */
 };
 
