@@ -224,9 +224,10 @@ void becoming_on_plan(struct keeper *k, const struct control_received *received)
 	struct keeper_plan plan = { k->plan_fd, k->n_plan_fds };
 	int err = -EPROTO;
 
-	(void)received;
 	CRASH_POINT(KEEPER_PLANNED);
-	if (k->is_bare && plan.n_fds >= PLAN_SOCKETS)
+	if (plan.n_fds != received->message.number)
+		err = -EMFILE; /* the kernel drops those that have no room */
+	else if (k->is_bare && plan.n_fds >= PLAN_SOCKETS)
 		err = renew(k, &plan); /* does not return when it could */
 	log_error("keeper %u: cannot be renewed: %s", k->p.post.slot,
 		  strerror(-err));

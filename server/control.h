@@ -36,7 +36,8 @@ enum control_kind {
 	CONTROL_GO,    /* you are known: begin */
 	CONTROL_ORDER, /* value: enum order; number: deadline, monotonic ns */
 	CONTROL_RENEW, /* have your worker leave, and ask for the plan */
-	CONTROL_PLAN,  /* become that program: descriptors as in keeper.h */
+	CONTROL_PLAN,  /* become that program; number: of descriptors, as in
+			  becoming.h */
 	CONTROL_ADOPT, /* I am your new master: who are you? */
 	/* keeper to master; SERVING is its worker's word */
 	CONTROL_SERVING,     /* the worker serves */

@@ -64,6 +64,15 @@ void fds_find_open(uint8_t *is_open, int n)
 		is_open[fd] = fcntl(fd, F_GETFD) >= 0;
 }
 
+int fds_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > INT_MAX)
+		return INT_MAX;
+	return (int)limit.rlim_cur;
+}
+
 int fds_grow(int n)
 {
 	struct rlimit limit;

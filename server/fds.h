@@ -29,6 +29,9 @@ void fds_close_others(const uint8_t *is_kept, int n);
 /* Sets is_open[fd] to 1 for each descriptor below @n that is open, else 0. */
 void fds_find_open(uint8_t *is_open, int n);
 
+/* The limit of open descriptors: no number lies at or above. */
+int fds_limit(void);
+
 /*
  * Raises the limit of open descriptors to @n (within what is allowed) and
  * grows the table to its full size. A shared table would make the kernel

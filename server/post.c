@@ -178,12 +178,19 @@ static void find_listeners(struct posting *p)
 	inherited_close(&p->sockets);
 }
 
+/*
+ * While a keeper is renewed it has each listener twice: its own, and that of
+ * the plan. Its table never gets smaller, whatever the new configuration can
+ * do with: connections have any numbers in it.
+ */
 static int n_fds_wanted(const struct posting *p)
 {
 	const struct ledger_header *shape = &p->post.view.shape;
+	int n = (int)(shape->n_rows + 2 * shape->n_listeners) +
+		KEEPER_SPARE_FDS + runner_n_fds(&p->config);
+	int n_former = fds_limit();
 
-	return (int)(shape->n_rows + shape->n_listeners) + KEEPER_SPARE_FDS +
-	       runner_n_fds(&p->config);
+	return p->memory.is_renewed && n_former > n ? n_former : n;
 }
 
 /*

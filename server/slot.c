@@ -66,7 +66,10 @@ void slot_renew(struct slot *slot)
 
 int slot_send_plan(struct slot *slot, const struct keeper_plan *plan)
 {
-	const struct control_message message = { .kind = CONTROL_PLAN };
+	const struct control_message message = {
+		.kind = CONTROL_PLAN,
+		.number = plan->n_fds,
+	};
 
 	slot->renewal = RENEWAL_PLANNED;
 	slot->is_serving = false;

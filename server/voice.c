@@ -219,31 +219,11 @@ void voices_pack(const struct voices *voices, struct bag *bag)
 		pack(v, bag);
 }
 
-/* A new configuration may have less descriptors: to a number below. */
-static int move_below(int fd, int n_fds)
-{
-	int low = fd;
-
-	if (fd >= n_fds) {
-		low = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-		close(fd);
-	}
-	if (low >= 0 && low < n_fds)
-		return low;
-	if (low >= 0)
-		close(low);
-	return -EMFILE;
-}
-
 /* Returns 0 or -errno. */
 static int resume(struct voices *voices, struct voice *voice, int fd)
 {
-	int err;
+	int err = fd < voices->n_fds ? watch(voices, voice, fd) : -EMFILE;
 
-	fd = move_below(fd, voices->n_fds);
-	if (fd < 0)
-		return fd;
-	err = watch(voices, voice, fd);
 	if (err)
 		close(fd);
 	else

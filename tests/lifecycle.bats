@@ -1197,6 +1197,35 @@ quotation() {
 	none_left
 }
 
+# programs_say WHERE: a keeper has a pipe for each program, or none
+programs_say() {
+	configure '[listen tcp:127.0.0.1:0]' 'service = exec' \
+		'command = cat' "stderr = $1" \
+		'[listen tcp:127.0.0.1:0]' 'service = echo'
+	sed -i -e 's/^workers = 2/workers = 1/' \
+		-e 's/^\(worker-connections\) = .*/\1 = 300/' \
+		"$DIR/guichetd.conf"
+}
+
+@test "a keeper that needs less descriptors than before keeps every connection" {
+	programs_say log
+	server_start
+	hold 290 "$(address_of exec)" -N 580
+	exec 6>&5
+	talk_begin talk "$(echo_address)"
+	talks hello
+	programs_say null
+	reload
+	talks again
+	stat_is connections.open 291
+	stat_is connections.closed 0
+	talk_end
+	exec 5>&6 6>&-
+	BACKGROUND=("${BACKGROUND[@]:1}" "${BACKGROUND[0]}") # for hold_end
+	hold_end
+	stat_is workers.deaths 0
+}
+
 @test "unix connections, and datagrams, over reloads and an upgrade" {
 	local n
 
