@@ -119,7 +119,7 @@ void crew_on_death(struct master *m, struct slot *slot, int status)
 	crew_publish(m, slot);
 }
 
-void crew_settle(struct master *m, struct slot *slot)
+static void settle(struct master *m, struct slot *slot)
 {
 	if (slot->state != SLOT_EMPTY || !slot->is_lost || master_is_ending(m))
 		return;
@@ -152,22 +152,10 @@ static bool is_empty(const struct slot *slot)
 	return !slot_is_in_use(slot) && !slot->is_barred;
 }
 
-static bool add_one(struct master *m)
+static bool add_in(struct master *m, struct slot *slot)
 {
-	struct slot *slot = find_slot(m, may_return);
-	int err;
+	int err = segment_open_slot(&m->instance.segment, slot->number);
 
-	if (slot) {
-		log_info("worker %u: returns", slot->number);
-		slot_order(slot, ORDER_SERVE, 0);
-		return true;
-	}
-	slot = find_slot(m, is_empty);
-	if (!slot) {
-		log_warning("no slot is free for one more worker");
-		return false;
-	}
-	err = segment_open_slot(&m->instance.segment, slot->number);
 	if (err) {
 		log_error("no memory for one more worker: %s", strerror(-err));
 		return false;
@@ -177,6 +165,22 @@ static bool add_one(struct master *m)
 		log_info("worker %u: added", slot->number);
 	crew_fork(m, slot);
 	return true;
+}
+
+static bool add_one(struct master *m)
+{
+	struct slot *slot = find_slot(m, may_return);
+
+	if (slot) {
+		log_info("worker %u: returns", slot->number);
+		slot_order(slot, ORDER_SERVE, 0);
+		return true;
+	}
+	slot = find_slot(m, is_empty);
+	if (slot)
+		return add_in(m, slot);
+	log_warning("no slot is free for one more worker");
+	return false;
 }
 
 /* The last one that @is_such; returns whether there was one. */
@@ -193,21 +197,31 @@ static bool retire_last(struct master *m, bool (*is_such)(const struct slot *))
 	if (m->slots[s].state == SLOT_BACKOFF) {
 		slot_init(&m->slots[s], s);
 		m->slots[s].is_lost = true;
-		crew_settle(m, &m->slots[s]);
+		settle(m, &m->slots[s]);
 	}
 	return true;
 }
 
-static bool is_idle(const struct slot *slot)
+/*
+ * Never the first, be it idle: programs that wait for datagrams are its
+ * keeper's, and nobody else's (waiter.h).
+ */
+static bool is_spare(const struct slot *slot)
 {
-	return slot_is_kept(slot) && !slot->n_open;
+	return slot_is_kept(slot) && !slot->n_open && slot->number > 0;
+}
+
+static void spare_one(struct master *m)
+{
+	if (!retire_last(m, is_spare))
+		(void)retire_last(m, slot_is_kept);
 }
 
 void crew_spare_one(struct master *m)
 {
-	if (!retire_last(m, is_idle))
-		(void)retire_last(m, slot_is_kept);
+	spare_one(m);
 	m->n_wanted = crew_count(m, slot_is_kept);
+	m->n_short = 0;
 }
 
 unsigned crew_keep(struct master *m, unsigned n)
@@ -219,7 +233,27 @@ unsigned crew_keep(struct master *m, unsigned n)
 	while (n_kept > n && retire_last(m, slot_is_kept))
 		n_kept--;
 	m->n_wanted = n_kept;
+	m->n_short = n > n_kept ? n - n_kept : 0;
 	return n_kept;
+}
+
+/* If nobody is in @slot any more: one may have been wanting for want of it. */
+static void refill(struct master *m, struct slot *slot)
+{
+	if (m->phase != PHASE_SERVING || !is_empty(slot))
+		return;
+	if (m->n_short) {
+		m->n_short--;
+		m->n_wanted += add_in(m, slot);
+	} else if (slot->number == 0 && add_in(m, slot)) {
+		spare_one(m); /* in its place: see is_spare() */
+	}
+}
+
+void crew_settle(struct master *m, struct slot *slot)
+{
+	settle(m, slot);
+	refill(m, slot);
 }
 
 /* ---- later ---- */

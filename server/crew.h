@@ -62,9 +62,9 @@ bool crew_is_there(const struct master *m);
 void crew_on_death(struct master *m, struct slot *slot, int status);
 
 /*
- * What a retiring keeper held that died instead of leaving is still open in
- * the ledger: in a slot that nobody is in any more, one is born that closes
- * it there, and leaves.
+ * @slot may have become empty. What a retiring keeper held that died instead
+ * of leaving is still open in the ledger: then one is born that closes it
+ * there, and leaves. Else one may be born that found no slot before.
  */
 void crew_settle(struct master *m, struct slot *slot);
 struct slot *crew_find(struct master *m, pid_t keeper);

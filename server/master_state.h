@@ -37,6 +37,7 @@ struct master {
 	struct slot slots[LEDGER_MAX_SLOTS];
 	unsigned n_slots;
 	unsigned n_wanted; /* of them are to be kept */
+	unsigned n_short;  /* and so many more, when slots get free */
 	/* of a ledger of another layout: they only drain */
 	int strangers[LEDGER_MAX_SLOTS]; /* control sockets */
 	unsigned n_strangers;

@@ -452,7 +452,7 @@ static void renew_slots(struct master *m, uint64_t now_ns)
 		return;
 	}
 	if (crew_count(m, slot_is_kept) != n_configured(m) &&
-	    m->n_wanted != n_configured(m)) {
+	    m->n_wanted + m->n_short != n_configured(m)) {
 		r->slot_deadline_ns = now_ns + SLOT_NS;
 		(void)crew_keep(m, n_configured(m));
 	}

@@ -238,6 +238,31 @@ says_states() {
 	is "closed by us" 0 "$(counter connections.closed.drain)"
 }
 
+@test "the first worker, whose keeper starts programs for datagrams, stays" {
+	local first
+
+	server_config <<-END
+		[server]
+		workers = 1-2
+		[listen tcp:127.0.0.1:0]
+		service = echo
+		[listen udp:127.0.0.1:0]
+		service = exec
+		command = cat
+		protocol = inetd-wait
+	END
+	server_start
+	kill -TTIN "$SERVER"
+	wait_until 10 workers_are serving 2
+	first=$(column workers pid slot 0)
+	kill -STOP "$first"
+	hold 10 "127.0.0.1:$(server_port echo)" -N 20
+	kill -CONT "$first"
+	wait_until 20 says_states "serving draining"
+	hold_end
+	nothing_was_lost
+}
+
 # --- by hand ------------------------------------------------------------------
 
 @test "a reload keeps the number that the load had, within the new range" {
