@@ -121,6 +121,15 @@ unsigned config_read_running(struct config *config, int fd, FILE *errors);
  */
 int config_succeed(struct config *config, struct config *former);
 
+/*
+ * After that: @listen of @config, which has taken its entries, is not to have
+ * all of them after all. What @former had in its place is appended to @config
+ * as retired and without entries, the caller's to fill in. NULL: there is none.
+ */
+struct listen_config *config_retire(struct config *config,
+				    struct config *former,
+				    const struct listen_config *listen);
+
 /* Room each worker needs for descriptors beside those of connections. */
 #define CONFIG_SPARE_DESCRIPTORS 64
 

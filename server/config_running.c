@@ -132,3 +132,25 @@ int config_succeed(struct config *config, struct config *former)
 	}
 	return 0;
 }
+
+struct listen_config *config_retire(struct config *config,
+				    struct config *former,
+				    const struct listen_config *listen)
+{
+	struct listen_config *retired;
+
+	for (size_t i = 0; i < former->n_listeners; i++) {
+		struct listen_config *other = &former->listeners[i];
+
+		if (!other->service || !is_same_listener(listen, other))
+			continue;
+		/* there is room for all of former: see config_succeed() */
+		retired = &config->listeners[config->n_listeners++];
+		*retired = *other;
+		retired->is_retired = true;
+		retired->n_entries = 0;
+		*other = (struct listen_config){ 0 }; /* not former's */
+		return retired;
+	}
+	return NULL;
+}

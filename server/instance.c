@@ -280,8 +280,14 @@ static bool is_possible(const struct instance *instance,
 	return !wrong;
 }
 
+/* Entries that a listener had to give up, by entry; NULL: none. */
+struct given_up {
+	const struct listen_config *by[LEDGER_MAX_LISTENERS];
+};
+
 /* One that has lost a socket is opened anew, as if it had had none. */
-static void forget_incomplete(struct instance *instance)
+static void forget_incomplete(struct instance *instance,
+			      struct given_up *given_up)
 {
 	for (size_t i = 0; i < instance->config->n_listeners; i++) {
 		struct listen_config *config = &instance->config->listeners[i];
@@ -299,6 +305,7 @@ static void forget_incomplete(struct instance *instance)
 
 			listener_close(listener);
 			listener->config = NULL;
+			given_up->by[config->entry[e]] = config;
 		}
 		config->n_entries = 0;
 	}
@@ -346,6 +353,46 @@ static int open_new(struct instance *instance)
 		listener_give_back(&opened[i], &instance->inherited);
 	free(opened);
 	return err;
+}
+
+static bool is_given_up(const struct instance *instance, uint32_t entry)
+{
+	return !listener_is_used(&instance->listeners[entry - 1]) &&
+	       segment_has_open(&instance->segment, entry);
+}
+
+static void keep_given_up_by(struct instance *instance, struct config *former,
+			     const struct given_up *given_up,
+			     const struct listen_config *listen)
+{
+	struct listen_config *retired = NULL;
+
+	for (uint32_t e = 1; e <= instance->n_listeners; e++) {
+		if (given_up->by[e] != listen || !is_given_up(instance, e))
+			continue;
+		if (!retired)
+			retired =
+				config_retire(instance->config, former, listen);
+		if (!retired)
+			return;
+		retired->entry[retired->n_entries++] = e;
+		instance->listeners[e - 1].config = retired;
+	}
+}
+
+/*
+ * It may have another address now, and so another entry: by a port that the
+ * kernel chooses, or a name that means something else. Then connections of the
+ * one that it gave up stay what they are, as those of one that is retired.
+ */
+static void keep_given_up(struct instance *instance, struct config *former,
+			  const struct given_up *given_up)
+{
+	size_t n = instance->config->n_listeners;
+
+	for (size_t i = 0; i < n; i++)
+		keep_given_up_by(instance, former, given_up,
+				 &instance->config->listeners[i]);
 }
 
 /* So that it can be tried with another configuration. */
@@ -416,6 +463,7 @@ void instance_drop_new(struct instance *instance)
 
 int instance_go_on(struct instance *instance, struct config *former)
 {
+	struct given_up given_up = { 0 };
 	int err = make_entries(instance);
 
 	if (!err)
@@ -429,8 +477,10 @@ int instance_go_on(struct instance *instance, struct config *former)
 	listeners_find(instance->config, instance->segment.listeners,
 		       &instance->inherited, instance->listeners,
 		       instance->n_listeners);
-	forget_incomplete(instance);
+	forget_incomplete(instance, &given_up);
 	err = open_new(instance);
+	if (!err && former)
+		keep_given_up(instance, former, &given_up);
 	if (!err)
 		err = open_rendezvous(instance);
 	if (err)

@@ -1049,6 +1049,33 @@ address_of() {
 	[ ! -e "$DIR/new.sock" ]
 }
 
+@test "a listener that comes again on another port leaves who was there alone" {
+	local other=("[listen unix:$DIR/other.sock]" 'service = echo'
+		'name = other')
+
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo' "${other[@]}"
+	hold 20 "$(address_of echo)" -N 40
+	configure "${other[@]}"
+	reload
+	# the kernel chooses the port, so the former one's entry is of no use
+	configure '[listen tcp:127.0.0.1:0]' 'service = echo' "${other[@]}"
+	reload
+	is "an answer" hi "$("$GUICHET" send "$(new_address)" hi)"
+	reload
+	master_dies
+	master_returns
+	stat_is connections.open 20
+	hold_end
+	wait_until 10 stat_is connections.open 0
+	stat_is connections.closed.eof 21
+	stat_is connections.closed 21
+}
+
+# new_address: of the listener that accepts, not of the one that is retired
+new_address() {
+	readout -o tsv listeners | awk '$1 == "echo" && /listening/ { print $2 }'
+}
+
 @test "a listener may come and go as often as one likes" {
 	local n
 
