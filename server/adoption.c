@@ -92,6 +92,13 @@ static bool is_keeper(struct meeting *meeting, pid_t pid, unsigned s)
 	return meeting->is_hidden[s];
 }
 
+/* One that was stopped could not answer, and would be ended for it. */
+static void wake(const struct meeting *meeting, const struct slot *slot)
+{
+	if (!meeting->is_hidden[slot->number])
+		slot_wake(slot);
+}
+
 static bool is_alive(struct meeting *meeting, unsigned s)
 {
 	struct slot *slot = &meeting->m->slots[s];
@@ -105,6 +112,7 @@ static bool is_alive(struct meeting *meeting, unsigned s)
 		return false;
 	if (is_keeper(meeting, pid, s)) {
 		slot->keeper = pid;
+		wake(meeting, slot);
 		return true;
 	}
 	close(slot->keeper_pidfd);
@@ -292,6 +300,7 @@ static void end_silent(struct meeting *meeting)
 		end_keeper(meeting, slot);
 		close(slot->keeper_pidfd);
 		slot_init(slot, s);
+		slot->is_barred = meeting->is_hidden[s];
 	}
 }
 

@@ -74,6 +74,7 @@ static void prepare(struct keeper *k, struct bag *bag)
 	bag_get(bag, &k->past, sizeof(k->past));
 	title_set("keeper %u, %s", k->p.memory.slot, GUICHET_VERSION);
 	post_prepare(&k->p, bag);
+	k->past.are_listeners_closed = false; /* it got them anew */
 	open_signals(k);
 	bag_close(bag);
 	if (k->p.memory.is_rehearsal)
@@ -101,6 +102,7 @@ static void clone_worker(struct keeper *k)
 	k->born_ns = clock_mono_ns();
 	ledger_set(head->heartbeat_mono_ns, k->born_ns);
 	ledger_set(k->p.post.order->is_to_leave, k->is_renewing);
+	ledger_set(k->p.post.order->is_swept, 0);
 	k->was_retired = false;
 	k->was_asked = k->is_renewing;
 	recycling_begin(&k->recycling, &k->p.config, &k->p.post.part,

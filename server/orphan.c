@@ -35,15 +35,14 @@ void orphan_begin(struct keeper *k)
 }
 
 /*
- * Only while a worker serves, or none lives: one that takes over closes every
- * descriptor that it does not know.
+ * One that takes over closes every descriptor that it does not know. But not
+ * until it serves: before that it may be in a handler, for long.
  */
 static bool may_open(const struct keeper *k)
 {
-	uint32_t state = ledger_get(k->p.post.part.head->state);
-
-	return !k->worker || state == WORKER_SERVING ||
-	       state == WORKER_DRAINING;
+	/* acquire: pairs with the release in sweep() */
+	return !k->worker || atomic_load_explicit(&k->p.post.order->is_swept,
+						  memory_order_acquire);
 }
 
 static void drop_suitor(struct keeper *k)

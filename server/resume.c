@@ -164,6 +164,9 @@ static void sweep(struct worker *w, struct resume *resume)
 {
 	find_orphan(w, resume);
 	fds_close_others(resume->is_known, w->post->n_fds);
+	/* release: what is opened from now on, is opened after that */
+	atomic_store_explicit(&w->post->order->is_swept, 1,
+			      memory_order_release);
 	CRASH_POINT(RESUME_SWEPT);
 }
 

@@ -32,6 +32,9 @@ struct order_page {
 	_Atomic uint64_t deadline_mono_ns; /* of a drain */
 	_Atomic uint32_t is_deaf; /* the worker says: it accepts no more */
 	struct handover programs;
+	/* the worker says: it has closed every descriptor that it does not
+	   know, so that its keeper may open some again */
+	_Atomic uint32_t is_swept;
 };
 
 _Static_assert(sizeof(struct order_page) <= VAULT_ORDERS_BYTES,

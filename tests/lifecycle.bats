@@ -588,6 +588,130 @@ slot_in_use() {
 	stat_is connections.closed 2
 }
 
+@test "a new master lets a keeper go on that was stopped, and loses nothing" {
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	hold 20 "$(echo_address)" -N 40
+	keeper_pids | xargs kill -STOP
+	master_dies
+	master_returns
+	stat_is connections.open 20
+	hold_end
+	each_once 2
+}
+
+@test "a handler that takes long outlives its worker and the master" {
+	GUICHETD=$BUILD/test/guichetd # has the service "slow"
+	server_config <<-END
+		[server]
+		workers = 1
+		hang-timeout = off
+		[listen tcp:127.0.0.1:0]
+		service = slow
+	END
+	server_start
+	talk_begin talk "$(address_of slow)"
+	echo "sleep 8000" >&5
+	wait_until 5 in_a_handler
+	kill -KILL "$SERVER" "$(worker_pids)"
+	wait "$SERVER" 2>/dev/null || true
+	# for longer than a new master waits for a keeper's answer
+	master_returns
+	wait_until 20 grep -q "sleep 8000" "$DIR/talk.out"
+	stat_is connections.closed 0
+	talk_end
+	each_once 1
+}
+
+in_a_handler() {
+	[ "$(column connections in_bytes)" != 0 ]
+}
+
+# orphans_drain: nobody is served any more, but who was there
+orphans_drain() {
+	wait_until 10 refuses
+}
+
+# refuses: at once
+refuses() {
+	! "$GUICHET" send -w 2s "$it" hi >"$DIR/refused" 2>&1 &&
+		grep -q refused "$DIR/refused"
+}
+
+# drain_config WORKERS DRAIN-TIMEOUT: one listener, $it
+drain_config() {
+	server_config <<-END
+		[server]
+		workers = $1
+		worker-connections = 100
+		orphan-timeout = 200ms
+		drain-timeout = $2
+		[listen $it]
+		service = echo
+		name = it
+	END
+}
+
+@test "orphans that drain go on with that under a new master, and refuse" {
+	local it=tcp:127.0.0.1:0
+
+	drain_config 2 60s
+	server_start
+	it=$(address_of it) # a socket that is lost is bound again, as it was
+	server_stop
+	drain_config 2 60s
+	server_start
+	hold 10 "$it" -N 20
+	master_dies
+	orphans_drain
+	master_returns
+	stat_is connections.open 10
+	is "an answer" hi "$("$GUICHET" send "$it" hi)"
+	kill -TERM "$SERVER"
+	wait_until 10 refuses
+	stat_is connections.open 10
+	hold_end
+	server_ends
+	none_left
+}
+
+@test "as many as configured serve again when orphans have drained" {
+	local it=unix:$DIR/it.sock
+
+	drain_config 20 5s
+	server_start
+	hold 400 "$it" -N 800
+	master_dies
+	orphans_drain
+	master_returns
+	# there were not as many slots, beside those that drain
+	logged 'no slot is free'
+	wait_until 20 twenty_serve
+	wait_until 20 stat_is connections.closed.drain 400
+}
+
+twenty_serve() {
+	is "who serves" 20 "$(column workers state | grep -c serving)"
+}
+
+@test "a first worker that has drained has a successor" {
+	local other it=unix:$DIR/it.sock
+
+	drain_config 2 60s
+	server_start
+	other=$(column workers pid slot 1)
+	kill -STOP "$other"
+	hold 10 "$it" -N 20
+	kill -CONT "$other"
+	master_dies
+	orphans_drain
+	master_returns
+	column_is workers state "draining serving serving"
+	hold_end
+	# its keeper is the one that starts programs for datagrams
+	wait_until 10 column_is workers state "serving serving"
+	is "slots" "0 1" "$(column workers slot | xargs)"
+}
+
 @test "a new master brings the configuration into force that it is given" {
 	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo' \
 		"[listen unix:$DIR/gone.sock]" 'service = echo' 'name = gone'
