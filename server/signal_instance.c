@@ -436,6 +436,10 @@ static enum exit_code tell_orphans(const struct target *instance,
 		are_gone &= wait_gone(fd[i], deadline_ns + END_TIMEOUT_NS);
 		close(fd[i]);
 	}
+	if (are_gone &&
+	    orphans_can_be_called(config->runtime_dir, config->name))
+		return fail(instance, "has no master, and keepers that do not "
+				      "answer");
 	if (are_gone) {
 		rendezvous_unlink(config->runtime_dir, config->name);
 		return EXIT_DONE;

@@ -654,6 +654,22 @@ directory: No such file or directory" "$output"
 	done
 }
 
+@test "-s does not say that keepers are gone that do not answer" {
+	server_start -w 2 -l tcp:127.0.0.1:0=echo
+	# shellcheck disable=SC2046 # one word each
+	kill -STOP $(keeper_pids)
+	kill -KILL "$SERVER"
+	wait_until 5 not is_running "$SERVER"
+	run timeout 20 "$GUICHETD" -r "$DIR" -n t -s stop
+	is "its exit status" 1 "$status"
+	[[ $output == *"has no master, and keepers that do not answer" ]]
+	# shellcheck disable=SC2046
+	kill -CONT $(keeper_pids)
+	run timeout 20 "$GUICHETD" -r "$DIR" -n t -s stop
+	is "its exit status" 0 "$status"
+	wait_until 5 server_has_no_process "$SERVER"
+}
+
 @test "a reload does not wait for ever for a handler, nor cut it short" {
 	crash_setup # the test build has the service slow
 	server_config <<-END
