@@ -318,9 +318,10 @@ static void report_lost(struct master *m)
 				    "its connections are lost",
 				    s);
 		else /* it may not even have begun */
-			log_notice("keeper %u: died with the former master; it "
-				   "had no connections",
-				   s);
+			log_notice(
+				"keeper %u: is gone like the former master; it "
+				"had no connections",
+				s);
 	}
 }
 

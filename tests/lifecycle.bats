@@ -1377,6 +1377,21 @@ programs_say() {
 	stat_is workers.deaths 0
 }
 
+@test "a worker that is full, with 300 listeners, is renewed all the same" {
+	{
+		printf '%s\n' '[server]' 'workers = 1' 'worker-connections = 400'
+		for i in {1..300}; do
+			printf '%s\n' "[listen unix:$DIR/$i.sock]" \
+				'service = echo' "name = l$i"
+		done
+	} | server_config
+	server_start
+	hold 400 "unix:$DIR/1.sock" -N 800
+	reload
+	stat_is connections.open 400
+	hold_end
+}
+
 @test "unix connections, and datagrams, over reloads and an upgrade" {
 	local n
 
