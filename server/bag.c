@@ -44,8 +44,12 @@ bool bag_understands(void)
 	const char *number = getenv(TRIAL_VARIABLE);
 	uint64_t magic;
 
-	return !number || (!units_parse_number(number, 0, UINT32_MAX, &magic) &&
-			   magic == MAGIC);
+	if (!number)
+		return true;
+	if (units_parse_number(number, 0, UINT32_MAX, &magic) || magic != MAGIC)
+		return false;
+	(void)dprintf(STDERR_FILENO, BAG_UNDERSTOOD "\n"); /* or it fails */
+	return true;
 }
 
 int bag_open(struct bag *bag)

@@ -64,8 +64,11 @@ int bag_exec(struct bag *bag, int program_fd, char *const argv[]);
 
 /*
  * announce: a program that this one tries is told what bags we pack.
- * understands: whether it could unpack them; true when nobody has told.
+ * understands: whether it could unpack them; true when nobody has told. If
+ * somebody has, he reads that on its standard error.
  */
+#define BAG_UNDERSTOOD "GUICHETD_UNDERSTOOD"
+
 void bag_announce(void);
 bool bag_understands(void);
 

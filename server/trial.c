@@ -73,6 +73,7 @@ _Noreturn static void run(int program_fd, const char *path, char *const argv[],
 	(void)dup2(report_fd, STDERR_FILENO);
 	bag_announce();
 	(void)fexecve(program_fd, make_argv(argv), environ);
+	log_copy_to(NULL); /* the master hears it from us, and tells it on */
 	/* a script's interpreter would find no file by that descriptor */
 	log_error("%s: cannot be executed: %s", path,
 		  errno == ENOENT || errno == ENOEXEC ? "not a program" :
@@ -91,6 +92,7 @@ int trial_begin(struct trial *trial, int program_fd, const char *path,
 	close_fd(&trial->program_fd);
 	trial->program_fd = program_fd;
 	trial->bytes = 0;
+	trial->is_understood = false;
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
 	trial->pid = fork();
@@ -115,7 +117,9 @@ static void end_line(struct trial *trial)
 	trial->is_placed = strncmp(line, ours, sizeof(ours) - 1) != 0;
 	if (!trial->is_placed)
 		line += sizeof(ours) - 1;
-	if (*line)
+	if (!strcmp(line, BAG_UNDERSTOOD))
+		trial->is_understood = true;
+	else if (*line)
 		log_error("%s", line);
 	trial->is_placed = false;
 	trial->bytes = 0;
@@ -152,8 +156,13 @@ enum exit_code trial_end(struct trial *trial, const char *path, int status)
 	if (trial->report_fd >= 0)
 		trial_read(trial);
 	close_fd(&trial->report_fd);
-	if (ending_is_success(status))
+	if (ending_is_success(status) && trial->is_understood)
 		return EXIT_DONE;
+	if (ending_is_success(status)) {
+		log_error("%s: its test: is no guichetd, for it said nothing",
+			  path);
+		return EXIT_FAILED;
+	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE)
 		return EXIT_USAGE;
 	log_error("%s: its test: %s", path, ending_describe(status, text));

@@ -4,7 +4,8 @@
  *
  * It is run as a program by itself, as we were called but with --test: it
  * reads the configuration, and says what is wrong with that. Its lines go to
- * our log.
+ * our log. That it ends with success is not enough, for so do other programs:
+ * it must have said that it understands what it would be given.
  */
 #ifndef GUICHET_TRIAL_H
 #define GUICHET_TRIAL_H
@@ -26,6 +27,7 @@ struct trial {
 	size_t bytes; /* of a line that has no end yet */
 	/* the line that is being logged begins with its own place: FILE:LINE */
 	bool is_placed;
+	bool is_understood; /* it said BAG_UNDERSTOOD */
 };
 
 void trial_init(struct trial *trial);

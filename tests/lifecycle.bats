@@ -342,11 +342,17 @@ file or directory" "$(first_line)"
 	changes_nothing 1
 	is "what it says of noise" "$DIR/guichetd: cannot be \
 executed: not a program" "$(first_line)"
+	is "how often it says that" 1 "$(grep -c 'not a program' <<<"$output")"
 	put_program /bin/false
 	tell upgrade
 	changes_nothing 1
 	is "what it says of false" "$DIR/guichetd: its test: left \
 with status 1" "$(first_line)"
+	put_program /bin/true
+	tell upgrade
+	changes_nothing 1
+	is "what it says of true" "$DIR/guichetd: its test: is no \
+guichetd, for it said nothing" "$(first_line)"
 	put_program /bin/ls
 	tell upgrade
 	changes_nothing 2
