@@ -1237,6 +1237,7 @@ new_address() {
 	sed -i 's/^workers = .*/workers = 1/' "$DIR/guichetd.conf"
 	reload
 	stat_is connections.open 60
+	logged 'reload: done in .*, 1 workers$'
 	hold_end
 	wait_until 10 stat_is workers.running 1
 	wait_until 10 each_once 1
