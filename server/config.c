@@ -838,11 +838,11 @@ unsigned config_read(struct config *config,
 	return end_reading(&r, errors);
 }
 
-unsigned config_read_running(struct config *config, int fd, FILE *errors)
+static unsigned read_running(struct config *config, int fd,
+			     const struct config_command *command, FILE *errors)
 {
-	static const struct config_command nothing;
 	struct reading r = { .config = config,
-			     .command = &nothing,
+			     .command = command,
 			     .is_running = true };
 	int err;
 
@@ -856,10 +856,27 @@ unsigned config_read_running(struct config *config, int fd, FILE *errors)
 	if (!err && !config->runtime_dir[0])
 		config_problem_add(&r.problems, place_of(&r, 0),
 				   "no runtime-dir");
-	check_listeners(&r, !err && !r.text.is_cut);
-	keep_listeners(&r);
+	if (!command->is_instance_only) {
+		check_listeners(&r, !err && !r.text.is_cut);
+		keep_listeners(&r);
+	}
 	config->is_running = true;
 	return end_reading(&r, errors);
+}
+
+unsigned config_read_running(struct config *config, int fd, FILE *errors)
+{
+	static const struct config_command whole;
+
+	return read_running(config, fd, &whole, errors);
+}
+
+unsigned config_read_running_server(struct config *config, int fd, FILE *errors)
+{
+	static const struct config_command server = { .is_instance_only =
+							      true };
+
+	return read_running(config, fd, &server, errors);
 }
 
 void config_free(struct config *config)

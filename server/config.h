@@ -107,9 +107,13 @@ void config_free(struct config *config);
  * where it is a service's own setting, told on @errors and not counted. Nor is
  * it counted when the service of a retired listener is gone; such a listener
  * is left out.
+ *
+ * read_running_server: only what is in [server]; no module is loaded.
  */
 int config_write_running(const struct config *config, FILE *out);
 unsigned config_read_running(struct config *config, int fd, FILE *errors);
+unsigned config_read_running_server(struct config *config, int fd,
+				    FILE *errors);
 
 /*
  * What @config has of @former: a listener of the same typed address, service

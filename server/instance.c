@@ -90,8 +90,10 @@ static int put_config(struct instance *instance)
 	return err;
 }
 
-int instance_read_config(const char *dir, const char *name,
-			 struct config *config)
+typedef unsigned read_running_fn(struct config *config, int fd, FILE *errors);
+
+static int read_config(const char *dir, const char *name, read_running_fn *read,
+		       struct config *config)
 {
 	char path[512];
 	unsigned n;
@@ -103,9 +105,21 @@ int instance_read_config(const char *dir, const char *name,
 	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	n = config_read_running(config, fd, stderr);
+	n = read(config, fd, stderr);
 	close(fd);
 	return n ? -EINVAL : 0;
+}
+
+int instance_read_config(const char *dir, const char *name,
+			 struct config *config)
+{
+	return read_config(dir, name, config_read_running, config);
+}
+
+int instance_read_server(const char *dir, const char *name,
+			 struct config *config)
+{
+	return read_config(dir, name, config_read_running_server, config);
 }
 
 static bool has_master(const char *dir, const char *name)

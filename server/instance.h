@@ -78,6 +78,10 @@ void instance_close_listeners(struct instance *instance);
 int instance_read_config(const char *dir, const char *name,
 			 struct config *config);
 
+/* The same, but only what is in [server]. */
+int instance_read_server(const char *dir, const char *name,
+			 struct config *config);
+
 /* Whether keepers serve there whose master is dead. */
 bool instance_is_orphaned(const char *dir, const char *name);
 

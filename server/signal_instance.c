@@ -33,6 +33,7 @@
 #include "common/runtime.h"
 #include "common/units.h"
 #include "common/words.h"
+#include "server/instance.h"
 #include "server/operator.h"
 #include "server/orphans.h"
 #include "server/rendezvous.h"
@@ -53,8 +54,9 @@
 #define LAST_BREATH_NS NS_PER_S
 
 struct target {
-	const struct config *config;
-	char path[512]; /* of its ledger */
+	const struct config *config; /* by which it was found */
+	char path[512];              /* of its ledger */
+	uint64_t drain_timeout_ns;   /* as it has it in force */
 	pid_t pid;
 	int pidfd;
 };
@@ -162,7 +164,10 @@ static int open_ledger(const char *path)
 	return -EMEDIUMTYPE; /* "Wrong medium type" says it best */
 }
 
-/* Fills pid and pidfd, or leaves pid 0 where only keepers are left; tells what is wrong when it cannot. */
+/*
+ * Fills pid and pidfd, or leaves pid 0 where only keepers are left; tells what
+ * is wrong when it cannot.
+ */
 static enum exit_code find_instance(struct target *instance)
 {
 	char what[sizeof(instance->path) + 64];
@@ -194,6 +199,18 @@ static enum exit_code find_instance(struct target *instance)
 		snprintf(what, sizeof(what), "%s: %s", instance->path,
 			 strerror(fd < 0 ? -fd : (int)-pid));
 	return fail(instance, what);
+}
+
+/* What it says itself; who is not to know that may not stop it either. */
+static uint64_t find_drain_timeout(const struct config *ours)
+{
+	uint64_t timeout_ns = ours->drain_timeout_ns;
+	struct config theirs = { 0 };
+
+	if (!instance_read_server(ours->runtime_dir, ours->name, &theirs))
+		timeout_ns = theirs.drain_timeout_ns;
+	config_free(&theirs);
+	return timeout_ns;
 }
 
 /* Waits until one of @n is readable; 0, -ETIMEDOUT or -errno. */
@@ -245,7 +262,7 @@ static enum exit_code end_it(const struct target *instance,
 	int err;
 
 	if (order->is_patient)
-		timeout_ns += instance->config->drain_timeout_ns;
+		timeout_ns += instance->drain_timeout_ns;
 	if (pidfd_send_signal(instance->pidfd, order->signal, NULL, 0) < 0)
 		/* ESRCH: it was ending already */
 		return errno == ESRCH ? EXIT_DONE :
@@ -420,7 +437,8 @@ static enum exit_code tell_orphans(const struct target *instance,
 				   const struct instance_order *order)
 {
 	const struct config *config = instance->config;
-	uint64_t patience_ns = order->is_patient ? config->drain_timeout_ns : 0;
+	uint64_t patience_ns = order->is_patient ? instance->drain_timeout_ns :
+						   0;
 	uint64_t deadline_ns = clock_mono_ns() + patience_ns;
 	int fd[LEDGER_MAX_SLOTS];
 	bool are_gone = true;
@@ -461,6 +479,7 @@ enum exit_code signal_instance(const struct config *config,
 	code = find_instance(&instance);
 	if (code != EXIT_DONE)
 		return code;
+	instance.drain_timeout_ns = find_drain_timeout(config);
 	if (!instance.pid)
 		return tell_orphans(&instance, order);
 	code = order->carry_out(&instance, order);

@@ -670,6 +670,27 @@ directory: No such file or directory" "$output"
 	wait_until 5 server_has_no_process "$SERVER"
 }
 
+@test "-s stop goes by the drain-timeout in force, whatever it is started with" {
+	server_config <<-END
+		[server]
+		workers = 1
+		drain-timeout = 500ms
+		[listen tcp:127.0.0.1:0]
+		service = echo
+	END
+	server_start
+	talk_begin talk "127.0.0.1:$(server_port echo)"
+	talks before 1
+	kill -KILL "$SERVER"
+	wait_until 5 not is_running "$SERVER"
+	run timeout 10 "$GUICHETD" -l tcp:127.0.0.1:0=echo -r "$DIR" -n t -s stop
+	is "what it says" "" "$output"
+	is "the exit status" 0 "$status"
+	wait_until 5 server_has_no_process "$SERVER"
+	is "who was there" 1 "$(counter connections.closed.drain)"
+	talk_end
+}
+
 @test "a reload does not wait for ever for a handler, nor cut it short" {
 	crash_setup # the test build has the service slow
 	server_config <<-END
