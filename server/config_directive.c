@@ -61,7 +61,7 @@ static const char *format_number(const struct directive *directive,
 
 /* --- workers: "auto", a number, or MIN-MAX -------------------------------- */
 
-/* Takes "MIN-MAX"; false when it is none. */
+/* Takes "MIN-MAX"; false when it is none. The second may be the smaller. */
 static bool parse_range(const struct directive *directive, const char *value,
 			uint64_t *min, uint64_t *max)
 {
@@ -73,7 +73,8 @@ static bool parse_range(const struct directive *directive, const char *value,
 	memcpy(text, value, (size_t)(dash - value));
 	text[dash - value] = 0;
 	return !units_parse_number(text, directive->min, directive->max, min) &&
-	       !units_parse_number(dash + 1, *min, directive->max, max);
+	       !units_parse_number(dash + 1, directive->min, directive->max,
+				   max);
 }
 
 /* Their field is the whole configuration, for they are two of it. */
@@ -90,6 +91,10 @@ static const char *parse_workers(const struct directive *directive, void *field,
 				"or a range of these like 2-8",
 				(unsigned long long)directive->min,
 				(unsigned long long)directive->max);
+	if (max && max < min)
+		return complain("is no range; did you mean \"%llu-%llu\"?",
+				(unsigned long long)max,
+				(unsigned long long)min);
 	config->workers = (unsigned)min;
 	config->workers_max = (unsigned)max;
 	return NULL;

@@ -482,8 +482,12 @@ refuses() {
 	takes server workers auto 1 128 1-128 2-2
 	refuses server 2 workers "is not \"auto\", a number from 1 to 128 or a\
  range of these like 2-8" 0 129 -1 +1 1.5 4x many 99999999999999999999999 \
-		0-2 4-3 1-129 1- - 1-2-3 '1 - 2' auto-3 2-auto \
+		0-2 1-129 1- - 1-2-3 '1 - 2' auto-3 2-auto \
 		00000000000000000000000000000000001-2
+}
+
+@test "workers: a range that ends before it begins is told the other way round" {
+	refuses server 2 workers 'is no range; did you mean "3-4"?' 4-3
 }
 
 @test "-w takes a range, too" {
