@@ -97,8 +97,8 @@ static const struct option_row rows[] = {
 	{ 'n', "name", "NAME", "the instance's name", set_name },
 	{ 'r', "runtime-dir", "DIR", "where NAME.ledger lives",
 	  set_runtime_dir },
-	{ 'w', "workers", "N|auto", "how many workers; auto: one a processor",
-	  set_workers },
+	{ 'w', "workers", "N|auto|MIN-MAX",
+	  "how many workers; auto: one a processor", set_workers },
 	{ 'l', "listen", "ADDRESS=SERVICE", "add a listener; may be repeated",
 	  add_listen },
 	{ 't', "test", NULL, "check the configuration and exit", set_test },
@@ -135,7 +135,7 @@ static void parse_command(int argc, char **argv, struct command *command)
 {
 	const struct options options = {
 		.program = "guichetd",
-		.synopsis = "[-c FILE] [-n NAME] [-r DIR] [-w N|auto] "
+		.synopsis = "[-c FILE] [-n NAME] [-r DIR] [-w N|auto|MIN-MAX] "
 			    "[-l ADDRESS=SERVICE]... [-t] [-T] [-s SIGNAL]",
 		.about = "Serves clients whose connections outlive its "
 			 "processes.",
@@ -155,6 +155,11 @@ static void parse_command(int argc, char **argv, struct command *command)
 	if (n_operands)
 		die(EXIT_USAGE, "%s: takes options only; see guichetd --help",
 		    words[1]);
+	if (command->order && (command->is_test || command->is_dump))
+		die(EXIT_USAGE,
+		    "-s: not with -%c; a reload and an upgrade "
+		    "begin with such a test themselves",
+		    command->is_test ? 't' : 'T');
 	free(words);
 }
 

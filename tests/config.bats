@@ -802,6 +802,16 @@ quotations() {
 	is "the exit status" 2 "$status"
 }
 
+@test "-s with -t or -T does neither" {
+	listener
+	for option in t T; do
+		guichetd -c t.conf -r "$DIR" "-$option" -s reload
+		is "the problem" "guichetd: -s: not with -$option; a reload\
+ and an upgrade begin with such a test themselves" "$output"
+		is "the exit status" 2 "$status"
+	done
+}
+
 @test "-s reload and upgrade fail in one line when there is no server" {
 	for word in reload upgrade; do
 		guichetd -r "$DIR" -s "$word"
