@@ -13,9 +13,9 @@ setup() {
 	cd "$DIR" || return
 }
 
-# guichetd ARGUMENT...: within two seconds; $output has both streams
+# guichetd ARGUMENT...: it ends by itself; $output has both streams
 guichetd() {
-	run timeout 2 "$GUICHETD" "$@"
+	run timeout 20 "$GUICHETD" "$@"
 }
 
 # conf LINE...: writes t.conf
