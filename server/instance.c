@@ -272,23 +272,33 @@ int instance_begin(struct instance *instance, const char *path, int old_fd)
 
 /* ---- going on ---- */
 
+static const char *format_room(char *out, size_t size, const char *directive,
+			       unsigned n)
+{
+	(void)snprintf(out, size, "%s: the ledger has room for %u, no more",
+		       directive, n);
+	return out;
+}
+
 static bool is_possible(const struct instance *instance,
 			const struct config *former)
 {
 	const struct config *config = instance->config;
 	const struct ledger_header *shape = &instance->segment.shape;
 	const char *wrong = NULL;
+	char room[80];
 
 	if (config_n_workers_max(config) > shape->n_slots)
-		wrong = "workers: the ledger has no room for so many";
+		wrong = format_room(room, sizeof(room), "workers",
+				    shape->n_slots);
 	else if (config->worker_connections > shape->n_rows)
-		wrong = "worker-connections: the ledger has no room for so "
-			"many";
+		wrong = format_room(room, sizeof(room), "worker-connections",
+				    shape->n_rows);
 	else if (strcmp(config->user, former->user) != 0)
 		wrong = "user: is another one";
 	else if (strcmp(config->name, former->name) != 0 ||
 		 strcmp(config->runtime_dir, former->runtime_dir) != 0)
-		wrong = "name, runtime-dir: are others";
+		wrong = "name or runtime-dir: is another one";
 	if (wrong)
 		log_error("%s; that takes a restart", wrong);
 	return !wrong;

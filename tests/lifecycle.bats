@@ -745,7 +745,7 @@ twenty_serve() {
 	sed -i 's/^\(worker-connections\) = .*/\1 = 5000/' "$DIR/guichetd.conf"
 	master_dies
 	master_returns
-	logged 'worker-connections: the ledger has no room'
+	logged 'worker-connections: the ledger has room for'
 	logged 'serving on with the configuration in force'
 	is "the address" "$address" "$(echo_address)"
 	is "an answer" hi "$("$GUICHET" send "$address" hi)"
@@ -1111,9 +1111,9 @@ taken_address() {
 		"[listen unix:$DIR/not/there]" 'service = echo'
 	impossible 1 'not an address of this machine' "${good[@]}" \
 		'[listen tcp:192.0.2.1:7]' 'service = echo'
-	impossible 2 'worker-connections: the ledger has no room' "${good[@]:0:2}" \
-		'worker-connections = 1001' "${good[@]:3}"
-	impossible 2 'workers: the ledger has no room' '[server]' \
+	impossible 2 'worker-connections: the ledger has room for 1000, no' \
+		"${good[@]:0:2}" 'worker-connections = 1001' "${good[@]:3}"
+	impossible 2 'workers: the ledger has room for 18, no more' '[server]' \
 		'workers = 128' "${good[@]:2}"
 	impossible 2 'user: is another one' "${good[@]:0:3}" 'user = nobody' \
 		"${good[@]:3}"
