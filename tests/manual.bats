@@ -135,6 +135,13 @@ metrics() {
 		sort -u)
 }
 
+@test "what only prometheus has stands in guichet-stat(1), too" {
+	"$TOOLS/forge" "$DIR/t.ledger" good
+	page_has_all "$(page client/guichet-stat.1)" < <(
+		"$STAT" -f "$DIR/t.ledger" -o prometheus |
+		sed -n -E 's/^# TYPE (guichet_(up|worker_[a-z_]*)) .*/\1/p')
+}
+
 @test "every view and every field of it stands in guichet-stat(1)" {
 	local text view
 
