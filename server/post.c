@@ -71,8 +71,20 @@ void post_unpack(struct posting *p, struct bag *bag)
 /* ---- its configuration and memory ---- */
 
 /*
+ * Whether there is nobody yet whom it would cost anything: then it is to be
+ * found out what is wrong.
+ */
+static bool is_to_be_strict(const struct posting *p)
+{
+	bool is_starting = ledger_get(p->post.view.shape.state) ==
+			   LEDGER_STARTING;
+
+	return p->memory.is_rehearsal || (is_starting && !p->memory.is_renewed);
+}
+
+/*
  * What can be missed goes on without it: a keeper must not end for want of a
- * file that was there when its master read it. A rehearsal is for finding out.
+ * file that was there when its master read it.
  */
 static void read_config(struct posting *p)
 {
@@ -84,7 +96,7 @@ static void read_config(struct posting *p)
 		fail(p, "no memory", -ENOMEM);
 	n = config_read_running(&p->config, p->fds.config, errors.out);
 	is_told = log_stream_close(&errors, LOG_LEVEL_ERROR);
-	if (n || (is_told && p->memory.is_rehearsal))
+	if (n || (is_told && is_to_be_strict(p)))
 		fail(p, "cannot read the configuration in force", -EINVAL);
 	log_set_level(p->config.log_level);
 	close(p->fds.config);

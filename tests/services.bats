@@ -373,3 +373,23 @@ is_stuck() {
 	wait_until 10 stat_is workers.successions 1
 	is "the quotation" before "$(hear "$TCP" | tr -d '\r')"
 }
+
+@test "a server whose user may not read the quotations does not begin" {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	echo secret >"$DIR/quotations"
+	chmod 600 "$DIR/quotations"
+	server_config <<-END
+		[server]
+		workers = 1
+		user = nobody
+		[listen tcp:127.0.0.1:0]
+		service = qotd
+		file = $DIR/quotations
+	END
+	server_launch -c "$DIR/guichetd.conf"
+	wait_until 20 not is_running "$SERVER"
+	wait "$SERVER" && return 1
+	logged "file: \"$DIR/quotations\" cannot be read: Permission denied"
+	logged 'no worker ever served'
+	not logged ready
+}
