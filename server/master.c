@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -471,21 +472,43 @@ static void run(struct master *m)
 
 /* ---- from start to end ---- */
 
+static bool is_own_program(const char *path)
+{
+	struct stat own, other;
+
+	return stat("/proc/self/exe", &own) == 0 && stat(path, &other) == 0 &&
+	       own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+}
+
+/*
+ * Where the next program will lie: as it was typed, for a link may lead to
+ * another version then; if that is no whole path, where the file lies. Asked
+ * now: when the file is replaced, nothing tells any more where it was.
+ */
+static void note_program_path(struct master *m, const char *typed)
+{
+	size_t room = sizeof(m->program_path);
+	ssize_t n;
+
+	if (typed && typed[0] == '/' && strlen(typed) < room &&
+	    is_own_program(typed)) {
+		strcpy(m->program_path, typed);
+		return;
+	}
+	n = readlink("/proc/self/exe", m->program_path, room - 1);
+	m->program_path[n > 0 ? n : 0] = '\0';
+}
+
 static int open_master(struct master *m, const struct config_command *command,
 		       char **argv)
 {
-	ssize_t n;
-
 	m->argv = argv;
 	m->command = command;
 	for (unsigned s = 0; s < LEDGER_MAX_SLOTS; s++)
 		slot_init(&m->slots[s], s);
 	operators_init(&m->operators);
 	renewal_init(&m->renewal);
-	/* now: when the file is replaced, this tells no more where it was */
-	n = readlink("/proc/self/exe", m->program_path,
-		     sizeof(m->program_path) - 1);
-	m->program_path[n > 0 ? n : 0] = '\0';
+	note_program_path(m, argv[0]);
 	/* a killed keeper's worker, which dies with it, is ours to bury */
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	return instance_open(&m->instance, &m->config);

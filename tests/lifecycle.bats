@@ -376,6 +376,25 @@ executed: Permission denied" "$(first_line)"
 	is_done
 }
 
+@test "an upgrade follows a link to the version that it leads to by now" {
+	next_program
+	mkdir "$DIR/old" "$DIR/new"
+	cp "$BUILD/guichetd" "$DIR/old/guichetd"
+	mv "$DIR/next" "$DIR/new/guichetd"
+	ln -s old "$DIR/current"
+	GUICHETD=$DIR/current/guichetd
+	configure '[listen tcp:127.0.0.1:0]' 'service = echo'
+	server_start
+	ln -sfn new "$DIR/current"
+	tell upgrade
+	is_done
+	everyone_is "$NEXT_VERSION"
+	ln -sfn old "$DIR/current"
+	tell upgrade
+	is_done
+	everyone_is "$VERSION"
+}
+
 first_line() {
 	sed -n '1s/^guichetd: //p;1!d;p' <<<"$output" | head -n 1
 }
