@@ -27,6 +27,12 @@
 /* A worker leaves between two turns; one that hangs is shot before this. */
 #define SLOT_NS (20 * NS_PER_S)
 
+/*
+ * So much longer than we wait ourselves the service manager is to wait: the
+ * resolver may take its time, and until it returns nobody feeds the watchdog.
+ */
+#define SLACK_NS (30 * NS_PER_S)
+
 /* How long after it was done it may be taken back, and for how many deaths. */
 #define PROBATION_NS (10 * NS_PER_S)
 #define DEATHS_MAX   5
@@ -190,6 +196,7 @@ void renewal_request(struct master *m, enum operator_request request)
 	r->deadline_ns = r->begun_ns + TRIAL_NS;
 	operators_take_up(&m->operators, request);
 	(void)notify_reloading();
+	(void)notify_extend(TRIAL_NS + SLACK_NS);
 	renewal_tell_begin(m);
 	err = begin_trial(m);
 	CRASH_POINT(TRIAL_BEGUN);
@@ -214,6 +221,7 @@ static void become(struct master *m)
 		fcntl(m->instance.program_fd, F_DUPFD_CLOEXEC, 0);
 	r->former_config_fd = fcntl(m->instance.config_fd, F_DUPFD_CLOEXEC, 0);
 	r->has_touched = false;
+	(void)notify_extend(SLACK_NS);
 	CRASH_POINT(TRIAL_PASSED);
 	err = succession_exec(m, r->trial.program_fd);
 	log_error("%s: cannot be executed: %s", m->program_path,
@@ -447,6 +455,7 @@ static void renew_slots(struct master *m, uint64_t now_ns)
 	slot = next_stale(m);
 	if (slot) {
 		r->slot_deadline_ns = now_ns + SLOT_NS;
+		(void)notify_extend(SLOT_NS + SLACK_NS);
 		slot_renew(slot);
 		CRASH_POINT(SLOT_ASKED);
 		return;
@@ -489,6 +498,7 @@ void renewal_begin(struct master *m, bool with_rehearsal)
 
 	r->step = RENEWAL_REHEARSAL;
 	r->deadline_ns = clock_mono_ns() + REHEARSAL_NS;
+	(void)notify_extend(REHEARSAL_NS + SLACK_NS);
 	if (with_rehearsal)
 		err = rehearsal_begin(&r->rehearsal, &m->instance);
 	else

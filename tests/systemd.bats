@@ -570,6 +570,40 @@ in_reload_wrong() {
 	lab in_reload_wrong
 }
 
+in_reload_long() {
+	local master
+
+	in_configure
+	in_drop_in short TimeoutStartSec=2s WatchdogSec=2s
+	systemctl start guichet
+	master=$(in_show MainPID)
+	# it is let go on after four seconds, and renewed then
+	kill -STOP "$(guichet-stat -o tsv workers |
+		awk '$1 == "0" { print $3 }')"
+	systemctl reload guichet
+	in_is_active "$master" 0
+	in_logs "if it was stopped, it goes on"
+	in_logs "reload: done in"
+	# nobody answers at this name server
+	rm -f /etc/resolv.conf
+	printf '%s\n' 'nameserver 127.0.0.1' 'options timeout:3 attempts:2' \
+		>/etc/resolv.conf
+	echo 'hosts: files dns' >/etc/nsswitch.conf
+	in_configure '[listen udp:127.0.0.1:53]' 'service = discard'
+	systemctl reload guichet
+	in_configure '[listen udp:127.0.0.1:53]' 'service = discard' \
+		'[listen tcp:no.example:7001]' 'service = echo'
+	in_run systemctl reload guichet
+	[ "$status" != 0 ]
+	in_logs "tcp:no.example:7001: "
+	in_is_active "$master" 0
+	is "state" serving "$(in_field state | tr -d '"')"
+}
+
+@test "a reload may take long, and is not taken for a hang or a failure" {
+	lab in_reload_long
+}
+
 in_upgrade() {
 	local master
 
