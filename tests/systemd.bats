@@ -326,13 +326,28 @@ in_activate() {
 	in_echo udp:127.0.0.1:7
 	in_echo "udp:[::1]:7"
 	is "connections" 2 "$(in_count connections.accepted)"
+	in_is_tuned_by_kernel
 	# who comes while it is stopped starts it again, and is served
 	systemctl stop guichet.service
 	is "the unit, stopped" inactive "$(in_show ActiveState)"
 	in_echo udp:127.0.0.1:7
 	in_echo tcp:127.0.0.1:7
-	is "connections" 3 "$(in_count connections.accepted)"
+	is "connections" 4 "$(in_count connections.accepted)"
 	not journalctl -q -o cat -u guichet --grep "no listener is configured"
+}
+
+# What a connection may have unread is the kernel's to say, by how it is read.
+in_is_tuned_by_kernel() {
+	local pid
+
+	guichet talk tcp:127.0.0.1:7 < <(sleep 60) &
+	pid=$!
+	wait_until 20 in_has_open 1
+	! command -v ss >/dev/null ||
+		is "buffers" "rb$(cut -f 2 /proc/sys/net/ipv4/tcp_rmem)" \
+			"$(ss -Htmn '( sport = :7 )' | grep -o 'rb[0-9]*')"
+	kill "$pid"
+	wait_until 20 in_has_open 0
 }
 
 @test "guichet.socket starts the service when the first client comes" {
