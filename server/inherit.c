@@ -251,6 +251,15 @@ static int take(struct inherited_socket *socket)
 	return fd;
 }
 
+static int take_what(struct inherited_socket *socket,
+		     struct inherited_socket *taken)
+{
+	if (!socket)
+		return -1;
+	*taken = *socket;
+	return take(socket);
+}
+
 int inherited_take_inode(struct inherited *inherited, uint64_t inode)
 {
 	for (size_t i = 0; i < inherited->n; i++) {
@@ -317,33 +326,71 @@ static bool is_wider(const struct inherited_socket *socket,
 	return !is_v6only;
 }
 
-int inherited_take_address(struct inherited *inherited,
-			   const struct addr_socket *addr)
+/*
+ * A unix socket has come back from the store, but its file is gone: nobody
+ * could connect to it any more.
+ */
+static bool is_unreachable(const struct inherited_socket *socket)
+{
+	const char *path = socket->addr.u.un.sun_path;
+	struct stat status;
+
+	return socket->addr.transport == TRANSPORT_UNIX && path[0] &&
+	       inherited_is_stored(socket) &&
+	       (lstat(path, &status) < 0 || !S_ISSOCK(status.st_mode));
+}
+
+static struct inherited_socket *find_at(struct inherited *inherited,
+					const struct addr_socket *addr)
 {
 	struct inherited_socket *socket = inherited->socket;
 
 	for (size_t i = 0; i < inherited->n; i++)
-		if (socket[i].fd >= 0 && is_same_address(&socket[i].addr, addr))
-			return take(&socket[i]);
+		if (socket[i].fd >= 0 &&
+		    is_same_address(&socket[i].addr, addr) &&
+		    !is_unreachable(&socket[i]))
+			return &socket[i];
 	for (size_t i = 0; i < inherited->n; i++)
 		if (socket[i].fd >= 0 && is_wider(&socket[i], addr))
-			return take(&socket[i]);
-	return -1;
+			return &socket[i];
+	return NULL;
+}
+
+int inherited_take_address(struct inherited *inherited,
+			   const struct addr_socket *addr,
+			   struct inherited_socket *taken)
+{
+	return take_what(find_at(inherited, addr), taken);
 }
 
 int inherited_take_name(struct inherited *inherited, const char *name,
-			enum transport transport, struct addr_socket *addr)
+			enum transport transport, const void *owner,
+			struct inherited_socket *taken)
 {
 	for (size_t i = 0; *name && i < inherited->n; i++) {
 		struct inherited_socket *socket = &inherited->socket[i];
 
-		if (socket->fd < 0 || strcmp(socket->name, name) != 0 ||
-		    socket->addr.transport != transport)
-			continue;
-		*addr = socket->addr;
-		return take(socket);
+		if (socket->fd >= 0 && !strcmp(socket->name, name) &&
+		    socket->addr.transport == transport &&
+		    (!socket->owner || socket->owner == owner))
+			return take_what(socket, taken);
 	}
 	return -1;
+}
+
+void inherited_own(struct inherited *inherited, const struct addr_socket *addr,
+		   const void *owner)
+{
+	struct inherited_socket *socket = find_at(inherited, addr);
+
+	if (socket && !socket->owner)
+		socket->owner = owner;
+}
+
+void inherited_disown(struct inherited *inherited)
+{
+	for (size_t i = 0; i < inherited->n; i++)
+		inherited->socket[i].owner = NULL;
 }
 
 const char *inherited_stored_name(const char *listener, char *out)

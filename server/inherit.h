@@ -24,6 +24,7 @@ struct inherited_socket {
 	struct addr_socket addr;       /* its own, as getsockname(2) tells */
 	bool is_listening; /* a stream's, and listen(2) was called */
 	uint64_t inode;    /* as fstat(2) and /proc/net show it */
+	const void *owner; /* who alone may have it by its name; NULL: all */
 };
 
 struct inherited {
@@ -51,13 +52,23 @@ void inherited_take_environment(struct inherited *inherited);
  * caller's, or -1. The address of a socket that was found by name may differ
  * from the one configured: port 0, another interface. So may that of one that
  * was found by address, in one way: [::] for both families fits 0.0.0.0, when
- * nothing fits better.
+ * nothing fits better. *@taken is what was found.
  */
 int inherited_take_inode(struct inherited *inherited, uint64_t inode);
 int inherited_take_address(struct inherited *inherited,
-			   const struct addr_socket *addr);
+			   const struct addr_socket *addr,
+			   struct inherited_socket *taken);
 int inherited_take_name(struct inherited *inherited, const char *name,
-			enum transport transport, struct addr_socket *addr);
+			enum transport transport, const void *owner,
+			struct inherited_socket *taken);
+
+/*
+ * The socket of this address is @owner's: nobody else gets it by its name, for
+ * all sockets of a .socket unit have one. inherited_disown() forgets all that.
+ */
+void inherited_own(struct inherited *inherited, const struct addr_socket *addr,
+		   const void *owner);
+void inherited_disown(struct inherited *inherited);
 
 /*
  * What a socket of @listener is called in the service manager's store

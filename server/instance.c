@@ -512,18 +512,6 @@ int instance_go_on(struct instance *instance, struct config *former)
 	return err;
 }
 
-/* A backlog may be changed at any time. */
-static void tune(struct listener *listener)
-{
-	unsigned backlog = listener->config->backlog;
-
-	if (!listener->backlog || listener->fd < 0 ||
-	    listener->backlog == backlog)
-		return;
-	listener->backlog = backlog;
-	(void)listen(listener->fd, (int)backlog); /* or it stays what it was */
-}
-
 /*
  * The file of a unix socket whose listener is gone goes, too. It was nobody's
  * socket any more, and is closed with those that nobody has taken.
@@ -558,7 +546,7 @@ int instance_commit(struct instance *instance)
 			retire(instance, entry);
 			continue;
 		}
-		tune(listener);
+		listener_tune(listener);
 		segment_put_listener(&instance->segment, entry, listener);
 	}
 	CRASH_POINT(ENTRIES_PUT);
@@ -621,10 +609,19 @@ int instance_plan_rehearsal(const struct instance *instance,
 
 /* ---- ending ---- */
 
+/*
+ * A unix socket that the service manager keeps has its file, too: who comes
+ * before we are started again waits there, as he does at a port.
+ */
 void instance_close_listeners(struct instance *instance)
 {
-	for (size_t i = 0; i < instance->n_listeners; i++)
-		listener_close(&instance->listeners[i]);
+	for (size_t i = 0; i < instance->n_listeners; i++) {
+		struct listener *listener = &instance->listeners[i];
+
+		if (store_has(listener))
+			listener->file_ino = 0;
+		listener_close(listener);
+	}
 }
 
 void instance_end(struct instance *instance)

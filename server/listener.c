@@ -151,10 +151,21 @@ static int clear_path(const struct addr_socket *addr)
 	return err;
 }
 
+/* Its file is ours, to go when it does. */
+static int own_file(struct listener *listener)
+{
+	struct stat status;
+
+	if (lstat(listener->addr.u.un.sun_path, &status) < 0)
+		return -errno;
+	listener->file_dev = status.st_dev;
+	listener->file_ino = status.st_ino;
+	return 0;
+}
+
 static int bind_unix(struct listener *listener)
 {
 	const struct addr_socket *addr = &listener->addr;
-	struct stat status;
 	mode_t former;
 	int err;
 
@@ -166,13 +177,7 @@ static int bind_unix(struct listener *listener)
 	if (bind(listener->fd, &addr->u.any, addr->len) < 0)
 		err = -errno;
 	umask(former);
-	if (err)
-		return err;
-	if (lstat(addr->u.un.sun_path, &status) < 0)
-		return -errno;
-	listener->file_dev = status.st_dev;
-	listener->file_ino = status.st_ino;
-	return 0;
+	return err ? err : own_file(listener);
 }
 
 static int bind_inet(struct listener *listener)
@@ -193,20 +198,41 @@ static int bind_inet(struct listener *listener)
 	return 0;
 }
 
+/* Not that of a server that has taken our place, or that another one gave. */
+static bool has_own_file(const struct listener *listener, struct stat *status)
+{
+	return listener->file_ino &&
+	       !lstat(listener->addr.u.un.sun_path, status) &&
+	       status->st_dev == listener->file_dev &&
+	       status->st_ino == listener->file_ino;
+}
+
 void listener_close(struct listener *listener)
 {
-	const char *path = listener->addr.u.un.sun_path;
 	struct stat status;
 
 	if (listener->fd < 0)
 		return;
 	close(listener->fd);
 	listener->fd = -1;
-	/* not the file of a server that has taken our place */
-	if (listener->file_ino && !lstat(path, &status) &&
-	    status.st_dev == listener->file_dev &&
-	    status.st_ino == listener->file_ino)
-		(void)unlink(path); /* it may be gone, or not be ours to take */
+	/* it may be gone, or not be ours to take */
+	if (has_own_file(listener, &status))
+		(void)unlink(listener->addr.u.un.sun_path);
+}
+
+void listener_tune(struct listener *listener)
+{
+	const struct listen_config *config = listener->config;
+	struct stat status;
+
+	if (listener->backlog && listener->backlog != config->backlog) {
+		listener->backlog = config->backlog;
+		/* or it stays what it was */
+		(void)listen(listener->fd, (int)listener->backlog);
+	}
+	if (has_own_file(listener, &status) &&
+	    (status.st_mode & 0777) != config->mode)
+		(void)chmod(listener->addr.u.un.sun_path, config->mode);
 }
 
 void listener_give_back(struct listener *listener, struct inherited *inherited)
@@ -232,18 +258,27 @@ static int make_socket(struct listener *listener)
 						   bind_inet(listener);
 }
 
-/* It is bound: by a service manager, or by the server before us. */
-static int take_socket(struct listener *listener, int fd)
+/*
+ * It is bound: by a service manager, or by the server before us. What was
+ * stored for us is our own, a unix socket's file, too.
+ */
+static int take_socket(struct listener *listener, int fd,
+		       const struct inherited_socket *taken)
 {
+	int err;
+
 	listener->fd = fd;
-	listener->is_given = true;
+	listener->is_given = !inherited_is_stored(taken);
 	switch (listener->addr.transport) {
 	case TRANSPORT_TCP:
 		return set_tcp_options(fd);
 	case TRANSPORT_UDP:
 		return set_udp_options(fd, listener->addr.u.any.sa_family);
 	default:
-		return 0;
+		err = listener->is_given ? 0 : own_file(listener);
+		if (!err)
+			listener_tune(listener);
+		return err;
 	}
 }
 
@@ -277,12 +312,14 @@ static int open_once(struct inherited *inherited,
 		     const struct listen_config *config,
 		     const struct addr_socket *addr, struct listener *listener)
 {
-	int fd = inherited_take_address(inherited, addr);
+	struct inherited_socket taken;
+	int fd = inherited_take_address(inherited, addr, &taken);
 	int err;
 
-	*listener = listener_of(config, addr);
+	*listener = listener_of(config, fd < 0 ? addr : &taken.addr);
 	listener->is_new = fd < 0;
-	err = fd < 0 ? make_socket(listener) : take_socket(listener, fd);
+	err = fd < 0 ? make_socket(listener) :
+		       take_socket(listener, fd, &taken);
 	if (!err)
 		err = begin_to_listen(listener);
 	if (!err)
@@ -454,7 +491,7 @@ static bool open_one_named(struct opening *opening,
 			   const struct listen_config *config)
 {
 	struct listener *listener;
-	struct addr_socket addr;
+	struct inherited_socket taken;
 	int fd, err;
 
 	char stored[INHERIT_NAME_BYTES];
@@ -462,13 +499,13 @@ static bool open_one_named(struct opening *opening,
 			!config->addr.port;
 
 	fd = inherited_take_name(opening->inherited, config->name,
-				 config->addr.transport, &addr);
+				 config->addr.transport, config, &taken);
 	/* a port that the kernel chose can only be had again by name */
 	if (fd < 0 && is_drawn)
-		fd = inherited_take_name(opening->inherited,
-					 inherited_stored_name(config->name,
-							       stored),
-					 config->addr.transport, &addr);
+		fd = inherited_take_name(
+			opening->inherited,
+			inherited_stored_name(config->name, stored),
+			config->addr.transport, config, &taken);
 	if (fd < 0)
 		return false;
 	if (!make_room(opening, 1)) {
@@ -477,8 +514,8 @@ static bool open_one_named(struct opening *opening,
 		return false;
 	}
 	listener = &opening->listener[opening->n];
-	*listener = listener_of(config, &addr);
-	err = take_socket(listener, fd);
+	*listener = listener_of(config, &taken.addr);
+	err = take_socket(listener, fd, &taken);
 	if (!err)
 		err = begin_to_listen(listener);
 	if (err) {
@@ -540,11 +577,39 @@ static void open_config(struct opening *opening,
 	}
 }
 
+/* What is found without asking anybody. */
+static bool is_literal(const struct addr *addr)
+{
+	const char *host = addr->host;
+
+	return addr->transport == TRANSPORT_UNIX || !strcmp(host, "*") ||
+	       strchr(host, ':') || !host[strspn(host, "0123456789.")];
+}
+
+/* A socket is that of the listener whose address it has, before any name. */
+static void own_addresses(const struct config *config,
+			  struct inherited *inherited)
+{
+	struct addr_list list;
+
+	inherited_disown(inherited);
+	for (size_t i = 0; i < config->n_listeners; i++) {
+		const struct listen_config *listen = &config->listeners[i];
+
+		if (!is_literal(&listen->addr) ||
+		    addr_resolve(&listen->addr, AF_UNSPEC, true, &list))
+			continue;
+		for (size_t a = 0; a < list.n; a++)
+			inherited_own(inherited, &list.socket[a], listen);
+	}
+}
+
 int listeners_open(const struct config *config, struct inherited *inherited,
 		   struct listener **out, size_t *n)
 {
 	struct opening opening = { .inherited = inherited };
 
+	own_addresses(config, inherited);
 	for (size_t i = 0; i < config->n_listeners; i++) {
 		const struct listen_config *listen = &config->listeners[i];
 

@@ -63,6 +63,12 @@ int listeners_open(const struct config *config, struct inherited *inherited,
 void listener_know(struct listener *listener,
 		   const struct ledger_listener *entry);
 
+/*
+ * One that accepts gets the backlog, and the mode of its own file, that its
+ * configuration says now.
+ */
+void listener_tune(struct listener *listener);
+
 /* Closes it, and removes the file of a unix socket that is its own. */
 void listener_close(struct listener *listener);
 

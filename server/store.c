@@ -22,6 +22,12 @@ static void let_go(const struct inherited *left,
 				listeners[i].config->name, name));
 }
 
+bool store_has(const struct listener *listener)
+{
+	return notify_is_on() && listener_accepts(listener) &&
+	       !listener->is_given;
+}
+
 void store_update(const struct inherited *left,
 		  const struct listener *listeners, size_t n)
 {
@@ -31,7 +37,7 @@ void store_update(const struct inherited *left,
 		return;
 	let_go(left, listeners, n);
 	for (size_t i = 0; i < n; i++)
-		if (listener_accepts(&listeners[i]))
+		if (store_has(&listeners[i]))
 			(void)notify_store_fd(
 				listeners[i].fd,
 				inherited_stored_name(listeners[i].config->name,

@@ -9,10 +9,17 @@
 #ifndef GUICHET_STORE_H
 #define GUICHET_STORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "server/inherit.h"
 #include "server/listener.h"
+
+/*
+ * Whether the manager keeps its socket for us. One that a .socket unit gave it
+ * keeps there; a copy of ours would stand in the way of that unit's restart.
+ */
+bool store_has(const struct listener *listener);
 
 /*
  * The manager is to have the sockets of @listeners and no others: those of

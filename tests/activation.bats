@@ -93,6 +93,29 @@ address_of() {
 		"${given[0]}: inherited as a, but no listener is configured"
 }
 
+@test "of given sockets with one name each is the listener's of its address" {
+	given echo=tcp:127.0.0.1:0 echo=tcp:127.0.0.1:0 echo=tcp:127.0.0.2:0 \
+		<<-EOF
+		# GIVEN3
+		[listen GIVEN1]
+		service = echo
+		name = echo
+		[listen GIVEN2]
+		service = discard
+		name = discard
+	EOF
+	server_start
+	mapfile -t given < <(sed -n 's/^# //p;s/^.listen \(.*\)./\1/p' \
+		"$DIR/guichetd.conf")
+	# what is at no listener's address is there for its name
+	is "addresses of echo" "${given[1]} ${given[0]}" \
+		"$(address_of echo | xargs)"
+	is "address of discard" "${given[2]}" "$(address_of discard)"
+	echoes "${given[0]}"
+	echoes "${given[1]}"
+	is "sockets left over" 0 "$(log_lines inherited)"
+}
+
 @test "a given socket that nobody wants is closed, with a warning" {
 	given spare=tcp:127.0.0.1:0 udp:127.0.0.1:0 <<-EOF
 		# GIVEN1

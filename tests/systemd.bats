@@ -161,7 +161,9 @@ in_listen() {
 	in_echo tcp:127.0.0.1:7007
 	in_echo unix:/run/guichet/echo.socket
 	systemctl stop guichet
-	is "socket file" "" "$(find /run/guichet -type s)"
+	in_is_refused unix:/run/guichet/echo.socket
+	systemctl start guichet
+	in_echo unix:/run/guichet/echo.socket
 }
 
 @test "inside the unit names resolve and unix sockets can be made" {
@@ -362,7 +364,10 @@ in_seal() {
 	in_echo "tcp:[::1]:7"
 	in_echo udp:127.0.0.1:7
 	in_echo "udp:[::1]:7"
-	wait_until 5 in_is_state active
+	wait_until 20 in_is_state active
+	is "addresses" "tcp:[::]:7 udp:[::]:7" \
+		"$(guichet-stat -o tsv listeners | awk 'NR > 1 { print $2 }' |
+			xargs)"
 	is "interfaces" "lo" \
 		"$(nsenter -n -t "$(in_show MainPID)" ls /sys/class/net |
 			xargs)"
@@ -406,10 +411,62 @@ in_restart_stored() {
 in_restart_socket() {
 	systemctl start guichet.socket
 	in_restart
+	# the manager has them there already
+	is "stored" 0 "$(in_show NFileDescriptorStore)"
 }
 
 @test "restarts refuse nobody whose socket is guichet.socket's" {
 	lab in_restart_socket
+}
+
+in_restart_unix() {
+	local at=unix:/run/guichet/echo.socket
+
+	in_configure "[listen $at]" 'service = echo'
+	systemctl start guichet
+	AT=$at in_load churn -c 8 -R 800 --churn &
+	LOADS=$!
+	for _ in 1 2 3; do
+		systemctl restart guichet
+	done
+	in_load_end
+	in_is_orphaned_by_all "$(in_show MainPID)"
+	in_echo "$at"
+	# one whose file somebody has removed is no use
+	rm "${at#*:}"
+	systemctl restart guichet
+	in_echo "$at"
+	is "stored" 2 "$(in_show NFileDescriptorStore)"
+	# it is still the server's, to open to others and to remove
+	in_configure "[listen $at]" 'service = echo' 'mode = 0600'
+	systemctl restart guichet
+	is "mode" 600 "$(stat -c %a "${at#*:}")"
+	in_configure "[listen $at]" 'service = echo' 'mode = 0620'
+	systemctl reload guichet
+	is "mode" 620 "$(stat -c %a "${at#*:}")"
+	in_configure
+	systemctl reload guichet
+	is "socket file" "" "$(find /run/guichet -name echo.socket)"
+	is "stored" 1 "$(in_show NFileDescriptorStore)"
+}
+
+@test "restarts refuse nobody who comes to a unix socket" {
+	lab in_restart_unix
+}
+
+in_restart_sealed_socket() {
+	local SERVICE=guichet-sealed
+
+	systemctl start guichet-sealed.socket
+	in_echo tcp:127.0.0.1:7
+	wait_until 20 in_is_state active
+	systemctl restart guichet-sealed.socket
+	in_echo tcp:127.0.0.1:7
+	in_echo udp:127.0.0.1:7
+}
+
+@test "the sockets of the sealed service can be restarted, and it with them" {
+	lab in_restart_sealed_socket
 }
 
 # --- what an operator or an accident does to its processes --------------------
@@ -436,7 +493,8 @@ in_load() {
 
 	shift
 	while [ ! -e quiet ]; do
-		guichet bench tcp:127.0.0.1:7 -d 1s "$@" >"$name" 2>&1 ||
+		guichet bench "${AT:-tcp:127.0.0.1:7}" -d 1s "$@" \
+			>"$name" 2>&1 ||
 			return
 	done
 }

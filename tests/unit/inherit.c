@@ -205,6 +205,7 @@ static void test_refused(void)
 static void test_take_address(void)
 {
 	struct inherited inherited = { 0 };
+	struct inherited_socket taken;
 	int tcp = open_tcp(), other = open_tcp();
 	struct addr_socket addr = address_of(tcp, TRANSPORT_TCP);
 	struct addr_socket udp = addr;
@@ -212,12 +213,12 @@ static void test_take_address(void)
 	udp.transport = TRANSPORT_UDP;
 	CHECK_NUMBER(inherited_add(&inherited, other, ""), 0);
 	CHECK_NUMBER(inherited_add(&inherited, tcp, ""), 0);
-	CHECK_NUMBER(inherited_take_address(&inherited, &udp), -1);
-	CHECK_NUMBER(inherited_take_address(&inherited, &addr), tcp);
-	CHECK_NUMBER(inherited_take_address(&inherited, &addr), -1);
+	CHECK_NUMBER(inherited_take_address(&inherited, &udp, &taken), -1);
+	CHECK_NUMBER(inherited_take_address(&inherited, &addr, &taken), tcp);
+	CHECK_NUMBER(inherited_take_address(&inherited, &addr, &taken), -1);
 	addr = address_of(other, TRANSPORT_TCP);
 	addr.u.in.sin_addr.s_addr = htonl(INADDR_ANY);
-	CHECK_NUMBER(inherited_take_address(&inherited, &addr), -1);
+	CHECK_NUMBER(inherited_take_address(&inherited, &addr, &taken), -1);
 	inherited_close(&inherited);
 	CHECK(is_open(tcp) && !is_open(other));
 	(void)close(tcp);
@@ -243,6 +244,7 @@ static void test_take_every(void)
 {
 	struct inherited inherited = { 0 };
 	struct addr_socket addr = { .transport = TRANSPORT_UDP };
+	struct inherited_socket taken;
 	uint16_t v6only_port = 0, both_port = 0;
 	int v6only = open_every(true, &v6only_port);
 	int both = open_every(false, &both_port);
@@ -253,12 +255,12 @@ static void test_take_every(void)
 	CHECK_NUMBER(inherited_add(&inherited, v6only, ""), 0);
 	CHECK_NUMBER(inherited_add(&inherited, both, ""), 0);
 	addr_set_port(&addr, v6only_port);
-	CHECK_NUMBER(inherited_take_address(&inherited, &addr), -1);
+	CHECK_NUMBER(inherited_take_address(&inherited, &addr, &taken), -1);
 	addr_set_port(&addr, both_port);
 	addr.u.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	CHECK_NUMBER(inherited_take_address(&inherited, &addr), -1);
+	CHECK_NUMBER(inherited_take_address(&inherited, &addr, &taken), -1);
 	addr.u.in.sin_addr.s_addr = htonl(INADDR_ANY);
-	CHECK_NUMBER(inherited_take_address(&inherited, &addr), both);
+	CHECK_NUMBER(inherited_take_address(&inherited, &addr, &taken), both);
 	inherited_close(&inherited);
 	(void)close(both);
 	(void)written();
@@ -270,6 +272,7 @@ static void test_take_path(void)
 	struct inherited inherited = { 0 };
 	struct addr addr = { 0 }, longer = { 0 };
 	struct addr_list list, longer_list;
+	struct inherited_socket taken;
 	int fd = open_unix(SOCK_STREAM, "path", &addr);
 
 	longer.transport = TRANSPORT_UNIX;
@@ -278,9 +281,12 @@ static void test_take_path(void)
 	CHECK_NUMBER(addr_resolve(&longer, AF_UNSPEC, true, &longer_list), 0);
 	CHECK_NUMBER(inherited_add(&inherited, fd, ""), 0);
 	CHECK(!inherited.socket[0].is_listening);
-	CHECK_NUMBER(inherited_take_address(&inherited, &longer_list.socket[0]),
+	CHECK_NUMBER(inherited_take_address(&inherited, &longer_list.socket[0],
+					    &taken),
 		     -1);
-	CHECK_NUMBER(inherited_take_address(&inherited, &list.socket[0]), fd);
+	CHECK_NUMBER(inherited_take_address(&inherited, &list.socket[0],
+					    &taken),
+		     fd);
 	inherited_close(&inherited);
 	(void)close(fd);
 }
@@ -288,7 +294,7 @@ static void test_take_path(void)
 static void test_take_name(void)
 {
 	struct inherited inherited = { 0 };
-	struct addr_socket addr = { 0 };
+	struct inherited_socket taken;
 	int first = open_tcp(), second = open_tcp(), udp = open_udp();
 	char longest[256];
 
@@ -299,24 +305,25 @@ static void test_take_name(void)
 	CHECK_NUMBER(inherited_add(&inherited, udp, "echo"), 0);
 	CHECK_NUMBER(inherited_add(&inherited, first, "echo"), 0);
 	CHECK_NUMBER(inherited_add(&inherited, second, "echo"), 0);
-	CHECK_NUMBER(inherited_take_name(&inherited, "", TRANSPORT_TCP, &addr),
+	CHECK_NUMBER(inherited_take_name(&inherited, "", TRANSPORT_TCP, NULL,
+					 &taken),
 		     -1);
-	CHECK_NUMBER(inherited_take_name(&inherited, "ech", TRANSPORT_TCP,
-					 &addr),
+	CHECK_NUMBER(inherited_take_name(&inherited, "ech", TRANSPORT_TCP, NULL,
+					 &taken),
 		     -1);
 	CHECK_NUMBER(inherited_take_name(&inherited, "echo", TRANSPORT_TCP,
-					 &addr),
+					 NULL, &taken),
 		     first);
-	CHECK_NUMBER(addr_port(&addr),
+	CHECK_NUMBER(addr_port(&taken.addr),
 		     ntohs(address_of(first, TRANSPORT_TCP).u.in.sin_port));
 	CHECK_NUMBER(inherited_take_name(&inherited, "echo", TRANSPORT_TCP,
-					 &addr),
+					 NULL, &taken),
 		     second);
 	CHECK_NUMBER(inherited_take_name(&inherited, "echo", TRANSPORT_TCP,
-					 &addr),
+					 NULL, &taken),
 		     -1);
 	CHECK_NUMBER(inherited_take_name(&inherited, "echo", TRANSPORT_UDP,
-					 &addr),
+					 NULL, &taken),
 		     udp);
 	inherited_close(&inherited);
 	(void)close(first);
