@@ -16,7 +16,8 @@
 #
 # Exit status: COMMAND's; 124 when $LAB_LIMIT seconds (60) were not enough,
 # 125 when there was no lab to run it in. Unless it is 0, the lab's journal
-# comes to standard error. Needs root, cgroup v2 and overlayfs.
+# comes to standard error. Needs root, cgroup v2 and overlayfs. Its directory
+# and its control group are called guichet-lab.$LAB_TAG and six letters more.
 #
 # Who ends whom, should this script be killed: each of the processes between
 # it and the lab's process 1 dies with its parent, and the kernel ends all
@@ -234,7 +235,8 @@ esac
 check
 tree=$(readlink -e -- "$1") || fail "no such directory: $1"
 shift
-work=$(mktemp -d "${TMPDIR:-/tmp}/guichet-lab.XXXXXX") || exit 125
+work=$(mktemp -d "${TMPDIR:-/tmp}/guichet-lab.${LAB_TAG:-}XXXXXX") ||
+	exit 125
 root=$work/root
 group=$work/cgroup/${work##*/}
 limit=${LAB_LIMIT:-60}
