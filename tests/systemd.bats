@@ -515,7 +515,7 @@ in_hold() {
 	rm -f hold hold.in
 	mkfifo hold.in
 	guichet bench tcp:127.0.0.1:7 -c "$1" -N "$(($1 * 2))" --hold \
-		<hold.in >hold 2>&1 &
+		-w 30s <hold.in >hold 2>&1 &
 	HOLD=$!
 	exec 6>hold.in
 	wait_until 20 grep -q "^holding $1\$" hold
@@ -853,6 +853,26 @@ in_hang() {
 
 @test "a master that hangs is replaced, and no connection is" {
 	lab in_hang
+}
+
+in_hang_all() {
+	local master
+
+	in_configure
+	in_drop_in watchdog WatchdogSec=2s
+	systemctl start guichet
+	in_hold 20
+	master=$(in_show MainPID)
+	systemctl kill -s STOP guichet
+	wait_until 20 in_is_back "$master"
+	# the workers are still as whoever stopped them wants them
+	systemctl kill -s CONT guichet
+	in_hold_end
+	in_logs "Watchdog timeout"
+}
+
+@test "a master that hangs with all others is replaced, and no connection is" {
+	lab in_hang_all
 }
 
 in_adopt_wrong() {
