@@ -291,6 +291,64 @@ static void test_take_path(void)
 	(void)close(fd);
 }
 
+/* Of a stored one whose file is gone nobody has any use. */
+static void test_take_stored_path(void)
+{
+	struct inherited inherited = { 0 };
+	struct addr addr = { 0 };
+	struct addr_list list;
+	struct inherited_socket taken;
+	int fd = open_unix(SOCK_STREAM, "stored", &addr);
+
+	CHECK_NUMBER(addr_resolve(&addr, AF_UNSPEC, true, &list), 0);
+	CHECK_NUMBER(inherited_add(&inherited, fd, "@echo"), 0);
+	CHECK_NUMBER(inherited_take_address(&inherited, &list.socket[0],
+					    &taken),
+		     -1);
+	CHECK_NUMBER(mknod(addr.path, S_IFSOCK | 0600, 0), 0);
+	CHECK_NUMBER(inherited_take_address(&inherited, &list.socket[0],
+					    &taken),
+		     fd);
+	CHECK(inherited_is_stored(&taken));
+	CHECK_NUMBER(unlink(addr.path), 0);
+	inherited_close(&inherited);
+	(void)close(fd);
+	CHECK_TEXT(written(), "");
+}
+
+static void test_own(void)
+{
+	struct inherited inherited = { 0 };
+	struct inherited_socket taken;
+	int first = open_tcp(), second = open_tcp();
+	struct addr_socket addr = address_of(first, TRANSPORT_TCP);
+	const int me = 0, other = 0;
+
+	CHECK_NUMBER(inherited_add(&inherited, first, "echo"), 0);
+	CHECK_NUMBER(inherited_add(&inherited, second, "echo"), 0);
+	inherited_own(&inherited, &addr, &other);
+	inherited_own(&inherited, &addr, &me); /* too late */
+	CHECK_NUMBER(inherited_take_name(&inherited, "echo", TRANSPORT_TCP, &me,
+					 &taken),
+		     second);
+	CHECK_NUMBER(inherited_take_name(&inherited, "echo", TRANSPORT_TCP, &me,
+					 &taken),
+		     -1);
+	CHECK_NUMBER(inherited_take_name(&inherited, "echo", TRANSPORT_TCP,
+					 &other, &taken),
+		     first);
+	CHECK_NUMBER(inherited_add(&inherited, first, "echo"), 0);
+	inherited_own(&inherited, &addr, &other);
+	inherited_disown(&inherited);
+	CHECK_NUMBER(inherited_take_name(&inherited, "echo", TRANSPORT_TCP, &me,
+					 &taken),
+		     first);
+	inherited_close(&inherited);
+	(void)close(first);
+	(void)close(second);
+	CHECK_TEXT(written(), "");
+}
+
 static void test_take_name(void)
 {
 	struct inherited inherited = { 0 };
@@ -519,6 +577,8 @@ int main(void)
 	test_take_path();
 	test_take_every();
 	test_take_name();
+	test_take_stored_path();
+	test_own();
 	for (size_t i = 0; i < sizeof(in_children) / sizeof(*in_children); i++)
 		in_child(in_children[i]);
 	(void)rmdir(dir);
