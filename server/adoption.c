@@ -120,15 +120,18 @@ static bool is_alive(struct meeting *meeting, unsigned s)
 	return false;
 }
 
-/* One that was stopped, as the master may have been, goes on and answers. */
+/*
+ * One that was stopped, as the master may have been, goes on and answers. Who
+ * is hidden, and somebody else, can only be another process of our user, and
+ * loses nothing by it.
+ */
 static void find_keepers(struct meeting *meeting)
 {
 	for (unsigned s = 0; s < meeting->m->n_slots; s++) {
 		if (!is_alive(meeting, s))
 			continue;
 		meeting->n_missing++;
-		if (!meeting->is_hidden[s])
-			slot_wake(&meeting->m->slots[s]);
+		slot_wake(&meeting->m->slots[s]);
 	}
 }
 

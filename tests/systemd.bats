@@ -856,19 +856,24 @@ in_hang() {
 }
 
 in_hang_all() {
-	local master
+	local SERVICE master
 
 	in_configure
-	in_drop_in watchdog WatchdogSec=2s
-	systemctl start guichet
-	in_hold 20
-	master=$(in_show MainPID)
-	systemctl kill -s STOP guichet
-	wait_until 20 in_is_back "$master"
-	# the workers are still as whoever stopped them wants them
-	systemctl kill -s CONT guichet
-	in_hold_end
-	in_logs "Watchdog timeout"
+	for SERVICE in guichet guichet-sealed; do
+		in_drop_in watchdog WatchdogSec=2s
+		systemctl start "$SERVICE"
+		in_hold 20
+		master=$(in_show MainPID)
+		systemctl kill -s STOP "$SERVICE"
+		wait_until 20 in_is_back "$master"
+		# the workers are still as whoever stopped them wants them
+		systemctl kill -s CONT "$SERVICE"
+		in_hold_end
+		in_logs "Watchdog timeout"
+		# nobody has a double
+		is "processes" 5 "$(in_pids | wc -l)"
+		systemctl stop "$SERVICE"
+	done
 }
 
 @test "a master that hangs with all others is replaced, and no connection is" {
