@@ -388,6 +388,25 @@ in_seal() {
 	lab in_seal
 }
 
+in_seal_and_back() {
+	in_configure
+	systemctl start guichet.socket
+	in_echo tcp:127.0.0.1:7
+	systemctl start guichet-sealed.socket
+	in_echo tcp:127.0.0.1:7
+	SERVICE=guichet-sealed wait_until 20 in_is_state active
+	is "the other unit" inactive "$(in_show ActiveState)"
+	systemctl start guichet
+	in_echo tcp:127.0.0.1:7
+	is "the unit" "active 0" "$(in_show ActiveState) $(in_show NRestarts)"
+	is "the other unit" inactive \
+		"$(SERVICE=guichet-sealed in_show ActiveState)"
+}
+
+@test "the sealed service and the other one take turns when they are told to" {
+	lab in_seal_and_back
+}
+
 in_restart() {
 	systemctl start guichet
 	in_load churn -c 16 -R 2500 -s 8-1k --churn &
@@ -535,6 +554,10 @@ in_pids() {
 
 in_has_no_process() {
 	is "processes" "" "$(in_pids)"
+}
+
+in_has_processes() {
+	is "processes" "$1" "$(in_pids | wc -l)"
 }
 
 # in_is_active MASTER RESTARTS: it is, with that one, after so many
@@ -871,7 +894,7 @@ in_hang_all() {
 		in_hold_end
 		in_logs "Watchdog timeout"
 		# nobody has a double
-		is "processes" 5 "$(in_pids | wc -l)"
+		wait_until 20 in_has_processes 5
 		systemctl stop "$SERVICE"
 	done
 }
