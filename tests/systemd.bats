@@ -1014,6 +1014,28 @@ in_seal_lifecycle() {
 	lab in_seal_lifecycle
 }
 
+in_adopt_slowly() {
+	local SERVICE
+
+	in_configure
+	for SERVICE in guichet guichet-sealed; do
+		in_drop_in slow ExecStart= \
+			"ExecStart=/bin/sh -c 'sleep 1; exec guichetd'"
+		systemctl start "$SERVICE.socket"
+		in_echo tcp:127.0.0.1:7
+		wait_until 20 in_is_state active
+		in_kill_and_wait
+		# a worker that had waited for a client would have left too late
+		wait_until 5 in_has_logged "adoption: done in"
+		is "deaths" 0 "$(in_count workers.deaths)"
+		systemctl stop "$SERVICE.socket" "$SERVICE"
+	done
+}
+
+@test "workers without a master never wait at a socket that systemd gives" {
+	lab in_adopt_slowly
+}
+
 in_is_orphaned_by_all() {
 	local master=$1
 
