@@ -6,15 +6,18 @@
 
 #include "server/notify.h"
 
-/* All of a name go; so those come first, and what is wanted after them. */
+/*
+ * All of a name go; so those come first, and what is wanted after them. What
+ * came back and has been taken is wanted, but maybe by another name, and what
+ * the manager has already it does not keep by a second one.
+ */
 static void let_go(const struct inherited *left,
 		   const struct listener *listeners, size_t n)
 {
 	char name[INHERIT_NAME_BYTES];
 
 	for (size_t i = 0; i < left->n; i++)
-		if (left->socket[i].fd >= 0 &&
-		    inherited_is_stored(&left->socket[i]))
+		if (inherited_is_stored(&left->socket[i]))
 			(void)notify_remove_fd(left->socket[i].name);
 	for (size_t i = 0; i < n; i++)
 		if (listeners[i].config && listeners[i].fd < 0)

@@ -1095,3 +1095,20 @@ in_move() {
 @test "a restart keeps a port that was chosen, and none that is no more wanted" {
 	lab in_move
 }
+
+in_rename() {
+	in_configure '[listen tcp:127.0.0.1:7001]' 'service = echo' 'name = a' \
+		'[listen tcp:127.0.0.1:7002]' 'service = echo' 'name = b'
+	systemctl start guichet
+	in_configure '[listen tcp:127.0.0.1:7002]' 'service = echo' 'name = a'
+	systemctl restart guichet
+	in_echo tcp:127.0.0.1:7002
+	in_configure
+	systemctl reload guichet
+	in_is_refused tcp:127.0.0.1:7002
+	is "stored" 1 "$(in_show NFileDescriptorStore)"
+}
+
+@test "a listener that had another name before a restart can be removed" {
+	lab in_rename
+}
