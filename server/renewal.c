@@ -292,13 +292,17 @@ static void end_rehearsal(struct master *m, int status)
 bool renewal_on_child(struct master *m, pid_t pid, int status)
 {
 	struct renewal *r = &m->renewal;
+	bool is_trial = pid == r->trial.pid;
 
-	if (pid == r->trial.pid)
-		end_trial(m, status);
-	else if (pid == r->rehearsal.pid)
-		end_rehearsal(m, status);
-	else
+	if (!is_trial && pid != r->rehearsal.pid)
 		return false;
+	/* given up, for the server ends: nothing follows from it */
+	if (r->step == RENEWAL_NONE)
+		r->trial.pid = r->rehearsal.pid = 0;
+	else if (is_trial)
+		end_trial(m, status);
+	else
+		end_rehearsal(m, status);
 	return true;
 }
 

@@ -1530,6 +1530,45 @@ programs_say() {
 	[ ! -e "$DIR/t.config" ]
 }
 
+# stop_when_over POINT: TERM, when what the master tries at that point has ended
+# and it does not know yet
+stop_when_over() {
+	crash_setup
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	talk_begin talk "$(echo_address)"
+	talks hello
+	arm "$1 stop"
+	kill -HUP "$SERVER"
+	wait_until 10 is_stopped "$SERVER"
+	wait_until 10 has_zombie "$SERVER"
+	kill -TERM "$SERVER"
+	kill -CONT "$SERVER"
+	wait_until 10 logged 'draining'
+	talks "still here"
+	talk_end
+	server_ends
+	is "what it says of the reload" 'given up, for the server is stopping' \
+		"$(sed -n 's/^guichetd: reload: //p' "$LOG")"
+	not logged 'go back\|its keeper\|its test'
+}
+
+is_stopped() {
+	grep -q '^State:.T' "/proc/$1/status"
+}
+
+# has_zombie PID: a child that it has not waited for
+has_zombie() {
+	cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' | grep -q "^Z $1 "
+}
+
+@test "a stop at the end of a reload's trial is obeyed, and loses nothing" {
+	stop_when_over trial-begun
+}
+
+@test "a stop at the end of a reload's rehearsal is obeyed, and loses nothing" {
+	stop_when_over rehearsal-begun
+}
+
 @test "after a reload that failed late, what it had opened is closed again" {
 	crash_setup
 	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
