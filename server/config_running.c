@@ -105,6 +105,22 @@ static void take_entries(struct listen_config *listen,
 	former->n_entries = 0; /* it has nothing left to be retired for */
 }
 
+void config_forget_entries(struct config *config)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < config->n_listeners; i++) {
+		struct listen_config *listen = &config->listeners[i];
+
+		listen->n_entries = 0;
+		if (listen->is_retired)
+			config_own_free(listen);
+		else
+			config->listeners[n++] = *listen;
+	}
+	config->n_listeners = n;
+}
+
 int config_succeed(struct config *config, struct config *former)
 {
 	struct listen_config *larger;

@@ -243,12 +243,23 @@ static void settle_sockets(struct instance *instance)
 	inherited_close(&instance->inherited);
 }
 
+/* Those of @opened from @first on; frees it. */
+static void give_all_back(struct instance *instance, struct listener *opened,
+			  size_t first, size_t n)
+{
+	for (size_t i = first; i < n; i++)
+		listener_give_back(&opened[i], &instance->inherited);
+	free(opened);
+}
+
 int instance_begin(struct instance *instance, const char *path, int old_fd)
 {
+	struct segment former = instance->segment;
 	struct listener *opened = NULL;
 	size_t n = 0;
 	int err = find_user(instance);
 
+	config_forget_entries(instance->config);
 	if (!err)
 		err = listeners_open(instance->config, &instance->inherited,
 				     &opened, &n);
@@ -259,7 +270,8 @@ int instance_begin(struct instance *instance, const char *path, int old_fd)
 	if (!err)
 		err = make_entries(instance);
 	if (err) {
-		listeners_close(opened, n);
+		give_all_back(instance, opened, 0, n);
+		instance->segment = former;
 		return err;
 	}
 	for (size_t i = 0; i < n; i++)
@@ -373,9 +385,7 @@ static int open_new(struct instance *instance)
 	if (err)
 		return err;
 	err = find_entries(instance, opened, n, &n_given);
-	for (size_t i = n_given; i < n; i++)
-		listener_give_back(&opened[i], &instance->inherited);
-	free(opened);
+	give_all_back(instance, opened, n_given, n);
 	return err;
 }
 

@@ -38,7 +38,7 @@ int instance_open(struct instance *instance, struct config *config);
 /*
  * Begins: opens the sockets, makes the ledger at @path over the one that
  * @old_fd claims (see segment.h), and writes NAME.config. Returns 0, or -errno
- * of what was logged.
+ * of what was logged; when there is no ledger, what was inherited still is.
  */
 int instance_begin(struct instance *instance, const char *path, int old_fd);
 

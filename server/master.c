@@ -91,7 +91,7 @@ static void say_ready(struct master *m)
 	segment_set_state(&m->instance.segment, LEDGER_SERVING);
 	say_listening(m);
 	if (m->is_anew)
-		renewal_finish(m, EXIT_DONE);
+		renewal_finish(m);
 	m->is_anew = false;
 	log_info("ready: instance %s, %u workers", m->config.name,
 		 crew_count(m, crew_is_serving));
@@ -337,6 +337,8 @@ static void give_up(struct master *m)
 	log_error("no worker ever served: each died %d times at its start, "
 		  "the last one %s",
 		  FAILURES_MAX, ending_describe(m->slots[0].last_status, text));
+	if (m->is_anew)
+		renewal_give_up(m); /* may not return */
 	m->has_failed = true;
 	stop_now(m);
 }
@@ -698,8 +700,13 @@ static int begin_anew(struct master *m)
 {
 	char path[sizeof(m->instance.segment.path)];
 	int fd = m->instance.segment.fd; /* has the lock; stays open */
+	int err;
 
 	(void)snprintf(path, sizeof(path), "%s", m->instance.segment.path);
+	/* first: while it may fail, there is something to go back to */
+	err = instance_begin(&m->instance, path, fd);
+	if (err)
+		return err;
 	crew_order(m, ORDER_DRAIN, drain_deadline_ns(m));
 	for (unsigned s = 0; s < m->n_slots; s++) {
 		if (m->slots[s].control_fd >= 0 &&
@@ -708,7 +715,7 @@ static int begin_anew(struct master *m)
 		slot_init(&m->slots[s], s);
 	}
 	say_dismissed(m);
-	return instance_begin(&m->instance, path, fd);
+	return 0;
 }
 
 static int go_on(struct master *m)
@@ -778,7 +785,7 @@ enum exit_code master_go_on(const struct config_command *command, char **argv,
 	if (m.is_anew)
 		begin_crew(&m);
 	else if (m.renewal.kind == RENEWAL_BACK && !m.renewal.has_touched)
-		renewal_finish(&m, m.renewal.code);
+		renewal_finish(&m);
 	else
 		renewal_begin(&m, m.renewal.kind != RENEWAL_BACK);
 	run(&m);

@@ -58,6 +58,7 @@ void renewal_init(struct renewal *renewal)
 
 void renewal_come_over(struct renewal *renewal)
 {
+	renewal->step = RENEWAL_NONE;
 	trial_init(&renewal->trial);
 	rehearsal_init(&renewal->rehearsal);
 }
@@ -241,24 +242,64 @@ static void end_trial(struct master *m, int status)
 		fail(m, code);
 }
 
-/* ---- the way back ---- */
+/* ---- its end ---- */
 
-/* Becomes what we were; it tells who asked. Or stays what it is, and says so */
-static void go_back(struct master *m, enum exit_code code)
+static void end_with(struct master *m, enum exit_code code)
 {
 	struct renewal *r = &m->renewal;
-	int err = -ENOENT;
 
-	if (r->former_program_fd >= 0) {
-		r->kind = RENEWAL_BACK;
-		r->code = code;
-		if (!r->has_touched)
-			instance_drop_new(&m->instance); /* nobody knows them */
-		CRASH_POINT(BACK_BEGUN);
-		err = succession_exec(m, r->former_program_fd);
+	for (unsigned s = 0; s < m->n_slots; s++)
+		crew_settle(m, &m->slots[s]);
+	CRASH_POINT(ALL_RENEWED);
+	answer(m, code);
+	if (r->kind == RENEWAL_BACK || code != EXIT_DONE) {
+		forget_former(r);
+		r->step = RENEWAL_NONE;
+	} else {
+		r->step = RENEWAL_PROBATION;
+		r->deadline_ns = clock_mono_ns() + PROBATION_NS;
+		CRASH_POINT(PROBATION_BEGUN);
 	}
+}
+
+/* ---- the way back ---- */
+
+/* There is something to go back to, and we are not on the way already. */
+static bool may_go_back(const struct renewal *r)
+{
+	return r->former_program_fd >= 0 && r->kind != RENEWAL_BACK;
+}
+
+/* Becomes what we were; it tells who asked. Returns when it cannot. */
+static void exec_former(struct master *m, enum exit_code code)
+{
+	struct renewal *r = &m->renewal;
+	int err;
+
+	r->kind = RENEWAL_BACK;
+	r->code = code;
+	if (!r->has_touched)
+		instance_drop_new(&m->instance); /* nobody knows them */
+	CRASH_POINT(BACK_BEGUN);
+	err = succession_exec(m, r->former_program_fd);
 	log_error("cannot go back to what was before: %s", strerror(-err));
-	renewal_finish(m, code);
+}
+
+/* Or it stays what it is. */
+static void go_back(struct master *m, enum exit_code code)
+{
+	if (may_go_back(&m->renewal))
+		exec_former(m, code);
+	else
+		log_error("%s: failed; workers stay what they are",
+			  kind_names[m->renewal.kind]);
+	end_with(m, code);
+}
+
+void renewal_give_up(struct master *m)
+{
+	if (may_go_back(&m->renewal))
+		exec_former(m, EXIT_FAILED);
 }
 
 /* ---- the slots ---- */
@@ -343,12 +384,6 @@ void renewal_on_report(struct master *m, struct slot *slot,
 		CRASH_POINT(SLOT_RENEWED);
 	if (kind == CONTROL_NOT_RENEWED)
 		slot->renewal = RENEWAL_FAILED;
-}
-
-/* There is something to go back to, and we are not on the way already. */
-static bool may_go_back(const struct renewal *r)
-{
-	return r->former_program_fd >= 0 && r->kind != RENEWAL_BACK;
 }
 
 /*
@@ -470,11 +505,10 @@ static void renew_slots(struct master *m, uint64_t now_ns)
 		(void)crew_keep(m, n_configured(m));
 	}
 	if (!crew_count(m, is_coming) || now_ns >= r->slot_deadline_ns)
-		renewal_finish(m,
-			       r->kind == RENEWAL_BACK ? r->code : EXIT_DONE);
+		renewal_finish(m);
 }
 
-/* ---- its end ---- */
+/* ---- done ---- */
 
 /* One that retires serves on, but is not one of those that were wanted. */
 static bool is_kept_and_serving(const struct slot *slot)
@@ -513,23 +547,12 @@ void renewal_begin(struct master *m, bool with_rehearsal)
 	go_back(m, EXIT_FAILED);
 }
 
-void renewal_finish(struct master *m, enum exit_code code)
+void renewal_finish(struct master *m)
 {
-	struct renewal *r = &m->renewal;
+	const struct renewal *r = &m->renewal;
 
 	say_done(m);
-	for (unsigned s = 0; s < m->n_slots; s++)
-		crew_settle(m, &m->slots[s]);
-	CRASH_POINT(ALL_RENEWED);
-	answer(m, code);
-	if (r->kind == RENEWAL_BACK || code != EXIT_DONE) {
-		forget_former(r);
-		r->step = RENEWAL_NONE;
-	} else {
-		r->step = RENEWAL_PROBATION;
-		r->deadline_ns = clock_mono_ns() + PROBATION_NS;
-		CRASH_POINT(PROBATION_BEGUN);
-	}
+	end_with(m, r->kind == RENEWAL_BACK ? r->code : EXIT_DONE);
 }
 
 /*

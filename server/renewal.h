@@ -79,10 +79,12 @@ void renewal_request(struct master *m, enum operator_request request);
 
 /*
  * In the program that the master has become, when the instance has gone on:
- * renews the slots. Or, with @code, everything is as it was: only says so.
+ * renews the slots. Or all is done: answers who asked. Or it never will be:
+ * becomes again what it was, and returns only when it cannot.
  */
 void renewal_begin(struct master *m, bool with_rehearsal);
-void renewal_finish(struct master *m, enum exit_code code);
+void renewal_finish(struct master *m);
+void renewal_give_up(struct master *m);
 
 /* What happens: the trial speaks, a child ends (false: another's), a keeper
    dies, a slot has said something; and what time brings, and when. */

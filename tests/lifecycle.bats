@@ -429,6 +429,53 @@ another_layout() {
 	server_stop
 }
 
+# begin_at_address: echo at an address that a configuration can name, and
+# somebody who talks there; the next program is of another layout
+begin_at_address() {
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	address=$(echo_address)
+	configure "[listen $address]" 'service = echo'
+	reload
+	talk_begin talk "$address"
+	talks hello
+	put_program "$BUILD/test/guichetd-next"
+}
+
+@test "an upgrade over another layout that cannot begin changes nothing" {
+	local address before taken
+
+	taken=$(taken_address)
+	begin_at_address
+	note_all
+	configure "[listen $address]" 'service = echo' "[listen $taken]" \
+		'service = echo'
+	tell upgrade
+	changes_nothing 1
+	[[ $output == *"address already in use"* ]]
+	talks "still here"
+	talk_end
+	server_stop
+}
+
+@test "an upgrade over another layout whose workers all die is taken back" {
+	local address
+
+	crash_setup
+	GUICHETD=$BUILD/guichetd
+	begin_at_address
+	arm "resume-begun always"
+	tell upgrade
+	is "the exit status" 1 "$status"
+	[[ $output == *"no worker ever served"* ]]
+	arm
+	is "an answer" hi "$("$GUICHET" send -w 10s "$address" hi)"
+	everyone_is "$VERSION"
+	talks "still here"
+	talk_end
+	wait_until 10 each_once 2
+	server_stop
+}
+
 @test "a new master of another layout drains the keepers it finds" {
 	local address keeper
 
