@@ -52,26 +52,51 @@ static int write_config(const struct config *config, const char *path)
 	return err;
 }
 
-/* Beside its place first, so that it is there whole, or as it was. */
-static int replace_config(struct instance *instance)
+struct config_file {
+	char path[512], building[512 + 8];
+};
+
+static int find_config_file(const struct instance *instance,
+			    struct config_file *file)
 {
-	char path[512], building[sizeof(path) + 8];
-	int fd, err = config_path(instance, path, sizeof(path));
+	int err = config_path(instance, file->path, sizeof(file->path));
 
 	if (err)
 		return err;
-	(void)snprintf(building, sizeof(building), "%s.new", path);
-	(void)unlink(building); /* of a master that died here; we are the one */
-	err = write_config(instance->config, building);
+	(void)snprintf(file->building, sizeof(file->building), "%s.new",
+		       file->path);
+	return 0;
+}
+
+static int say_not_kept(const struct instance *instance, int err)
+{
+	log_error("%s: cannot keep the configuration in force: %s",
+		  instance->config->runtime_dir, strerror(-err));
+	return err;
+}
+
+/* Beside its place first, so that it is there whole, or as it was. */
+static int prepare_config(const struct instance *instance)
+{
+	struct config_file file;
+	int err = find_config_file(instance, &file);
+
+	if (err)
+		return say_not_kept(instance, err);
+	(void)unlink(file.building); /* of a master that died here */
+	err = write_config(instance->config, file.building);
 	CRASH_POINT(CONFIG_WRITTEN);
-	if (!err && rename(building, path) < 0)
-		err = -errno;
-	if (err) {
-		(void)unlink(building);
-		return err;
-	}
-	CRASH_POINT(CONFIG_PUT);
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (!err)
+		return 0;
+	(void)unlink(file.building);
+	return say_not_kept(instance, err);
+}
+
+static int open_config(struct instance *instance,
+		       const struct config_file *file)
+{
+	int fd = open(file->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
 	if (fd < 0)
 		return -errno;
 	if (instance->config_fd >= 0)
@@ -80,14 +105,37 @@ static int replace_config(struct instance *instance)
 	return 0;
 }
 
+static int replace_config(struct instance *instance)
+{
+	struct config_file file;
+	int err = find_config_file(instance, &file);
+
+	if (err)
+		return err;
+	if (rename(file.building, file.path) < 0) {
+		err = -errno;
+		(void)unlink(file.building);
+		return err;
+	}
+	CRASH_POINT(CONFIG_PUT);
+	return open_config(instance, &file);
+}
+
+/* After an adoption, until there is another one: what keepers have by now. */
+static void find_config(struct instance *instance)
+{
+	struct config_file file;
+
+	if (instance->config_fd < 0 && !find_config_file(instance, &file))
+		(void)open_config(instance, &file); /* or it is put later */
+}
+
+/* What was prepared is in force. */
 static int put_config(struct instance *instance)
 {
 	int err = replace_config(instance);
 
-	if (err)
-		log_error("%s: cannot keep the configuration in force: %s",
-			  instance->config->runtime_dir, strerror(-err));
-	return err;
+	return err ? say_not_kept(instance, err) : 0;
 }
 
 typedef unsigned read_running_fn(struct config *config, int fd, FILE *errors);
@@ -279,6 +327,8 @@ int instance_begin(struct instance *instance, const char *path, int old_fd)
 	free(opened);
 	settle_sockets(instance);
 	err = open_rendezvous(instance);
+	if (!err)
+		err = prepare_config(instance);
 	return err ? err : put_config(instance);
 }
 
@@ -519,6 +569,8 @@ int instance_go_on(struct instance *instance, struct config *former)
 		err = open_rendezvous(instance);
 	if (err)
 		give_back(instance);
+	else
+		find_config(instance);
 	return err;
 }
 
@@ -546,6 +598,10 @@ static void retire(struct instance *instance, uint32_t entry)
 
 int instance_commit(struct instance *instance)
 {
+	int err = prepare_config(instance);
+
+	if (err)
+		return err; /* a full file system: nothing has changed */
 	for (size_t i = 0; i < instance->n_listeners; i++) {
 		struct listener *listener = &instance->listeners[i];
 		uint32_t entry = (uint32_t)i + 1;

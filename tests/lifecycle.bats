@@ -1203,6 +1203,59 @@ taken_address() {
 	end_for_wrong
 }
 
+# In a directory that is full, or is not ours to write any more, t.config.new
+# cannot be written; and neither can it be where a directory is.
+
+@test "a reload whose configuration cannot be kept changes nothing" {
+	local before gone
+
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo' \
+		'[listen tcp:127.0.0.1:0]' 'service = echo' 'name = gone' \
+		"[listen unix:$DIR/gone.sock]" 'service = echo' 'name = file'
+	gone=$(address_of gone)
+	talk_begin talk "$(echo_address)"
+	talks hello
+	note_all
+	configure '[listen tcp:127.0.0.1:0]' 'service = echo' \
+		"[listen unix:$DIR/new.sock]" 'service = echo' 'name = new'
+	mkdir "$DIR/t.config.new"
+	tell reload
+	changes_nothing 1
+	is "what it says" "$DIR: cannot keep the configuration in force: File \
+exists" "$(first_line)"
+	is "an answer" hi "$("$GUICHET" send "$gone" hi)"
+	is "an answer" hi "$("$GUICHET" send "unix:$DIR/gone.sock" hi)"
+	[ ! -e "$DIR/new.sock" ]
+	talks "still here"
+	talk_end
+	rmdir "$DIR/t.config.new"
+	reload
+	is_refused "$gone"
+	is "an answer" hi "$("$GUICHET" send "unix:$DIR/new.sock" hi)"
+}
+
+@test "a new master whose configuration cannot be kept serves on all the same" {
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	talk_begin talk "$(echo_address)"
+	talks hello
+	mkdir "$DIR/t.config.new"
+	master_dies
+	server_launch -c "$DIR/guichetd.conf" 5>&-
+	wait_until 20 logged 'adoption: failed; workers stay what they are'
+	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
+	wait_until 5 stat_is connections.open 1
+	kill -KILL "$(column workers keeper open 0)"
+	wait_until 10 each_once 2
+	tell reload
+	is "the exit status" 1 "$status"
+	rmdir "$DIR/t.config.new"
+	reload
+	each_once 2
+	talks "still here"
+	talk_end
+	server_stop
+}
+
 # --- what a reload changes ----------------------------------------------------
 
 is_refused() {
