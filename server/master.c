@@ -788,6 +788,7 @@ enum exit_code master_go_on(const struct config_command *command, char **argv,
 		renewal_finish(&m);
 	else
 		renewal_begin(&m, m.renewal.kind != RENEWAL_BACK);
+	on_child(&m); /* of those that ended meanwhile nobody tells again */
 	run(&m);
 	return end(&m);
 }

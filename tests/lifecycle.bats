@@ -1640,7 +1640,7 @@ stop_when_over() {
 	arm "$1 stop"
 	kill -HUP "$SERVER"
 	wait_until 10 is_stopped "$SERVER"
-	wait_until 10 has_zombie "$SERVER"
+	wait_until 10 has_zombies 1
 	kill -TERM "$SERVER"
 	kill -CONT "$SERVER"
 	wait_until 10 logged 'draining'
@@ -1656,9 +1656,10 @@ is_stopped() {
 	grep -q '^State:.T' "/proc/$1/status"
 }
 
-# has_zombie PID: a child that it has not waited for
-has_zombie() {
-	cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' | grep -q "^Z $1 "
+# has_zombies N: children that the master has not waited for
+has_zombies() {
+	is "zombies" "$1" "$(cat /proc/[0-9]*/stat 2>/dev/null |
+		sed 's/.*) //' | grep -c "^Z $SERVER ")"
 }
 
 @test "a stop at the end of a reload's trial is obeyed, and loses nothing" {
@@ -1667,6 +1668,38 @@ has_zombie() {
 
 @test "a stop at the end of a reload's rehearsal is obeyed, and loses nothing" {
 	stop_when_over rehearsal-begun
+}
+
+@test "a keeper that dies as a reload fails is replaced" {
+	local taken trial keeper
+
+	crash_setup
+	taken=$(taken_address)
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	configure '[listen tcp:127.0.0.1:0]' 'service = echo' \
+		"[listen $taken]" 'service = echo'
+	arm "trial-tested stop"
+	kill -HUP "$SERVER"
+	wait_until 10 trial_is_stopped
+	kill -TTIN "$SERVER" # a keeper that is younger than the trial
+	wait_until 10 stat_is workers.running 3
+	keeper=$(column workers keeper slot 2)
+	kill -STOP "$SERVER"
+	wait_until 10 is_stopped "$SERVER"
+	kill -KILL "$keeper"
+	kill -CONT "$trial"
+	wait_until 10 has_zombies 3 # the trial, the keeper, and its worker
+	kill -CONT "$SERVER"
+	wait_until 10 logged 'everything is as it was before'
+	wait_until 10 logged 'keeper 2: killed by SIGKILL'
+	wait_until 10 each_once 3
+}
+
+# trial_is_stopped: the one child of the master that is; its pid is $trial
+trial_is_stopped() {
+	trial=$(cat /proc/[0-9]*/stat 2>/dev/null |
+		sed -n "s/^\([0-9]*\) (.*) T $SERVER .*/\1/p")
+	[ -n "$trial" ]
 }
 
 @test "after a reload that failed late, what it had opened is closed again" {
