@@ -66,10 +66,19 @@ void crew_publish(struct master *m, const struct slot *slot)
 	ledger_set(entry->keeper_pid, slot->keeper);
 }
 
+int crew_plan(const struct master *m, struct keeper_plan *plan)
+{
+	int err = instance_plan(&m->instance, plan);
+
+	if (!err && m->renewal.step == RENEWAL_REHEARSAL)
+		plan->fd[PLAN_PROGRAM] = m->renewal.former_program_fd;
+	return err;
+}
+
 static int fork_by_plan(struct master *m, struct slot *slot)
 {
 	struct keeper_plan plan;
-	int err = instance_plan(&m->instance, &plan);
+	int err = crew_plan(m, &plan);
 
 	if (err)
 		return err;

@@ -35,6 +35,9 @@ unsigned crew_keep(struct master *m, unsigned n);
  */
 void crew_spare_one(struct master *m);
 
+/* As instance_plan(); while the new program is tried, of the former one. */
+int crew_plan(const struct master *m, struct keeper_plan *plan);
+
 /* Forks a keeper for @slot, now or, when that fails, later. */
 void crew_fork(struct master *m, struct slot *slot);
 

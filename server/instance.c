@@ -624,8 +624,10 @@ int instance_commit(struct instance *instance)
 
 int instance_plan(const struct instance *instance, struct keeper_plan *plan)
 {
-	plan->fd =
-		calloc(PLAN_SOCKETS + instance->n_listeners, sizeof(*plan->fd));
+	const struct inherited *left = &instance->inherited;
+
+	plan->fd = calloc(PLAN_SOCKETS + instance->n_listeners + left->n,
+			  sizeof(*plan->fd));
 	if (!plan->fd)
 		return -ENOMEM;
 	plan->fd[PLAN_PROGRAM] = instance->program_fd;
@@ -637,6 +639,10 @@ int instance_plan(const struct instance *instance, struct keeper_plan *plan)
 	for (size_t i = 0; i < instance->n_listeners; i++)
 		if (listener_accepts(&instance->listeners[i]))
 			plan->fd[plan->n_fds++] = instance->listeners[i].fd;
+	/* until it is settled, the configuration in force may have them */
+	for (size_t i = 0; i < left->n; i++)
+		if (left->socket[i].fd >= 0)
+			plan->fd[plan->n_fds++] = left->socket[i].fd;
 	return 0;
 }
 

@@ -356,7 +356,7 @@ static bool is_stale(const struct slot *slot)
 static void send_plan(struct master *m, struct slot *slot)
 {
 	struct keeper_plan plan;
-	int err = instance_plan(&m->instance, &plan);
+	int err = crew_plan(m, &plan);
 
 	if (!err)
 		err = slot_send_plan(slot, &plan);

@@ -945,6 +945,40 @@ nothing_happened() {
 	nothing_happened 1 # the one of changes_nothing
 }
 
+@test "a keeper that is replaced while a new program is tried is no new one" {
+	local told=() worker begun
+
+	crash_setup
+	next_program "$BUILD/test/guichetd"
+	GUICHETD=$BUILD/guichetd
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	begun=$(now_ms)
+	wait_until 5 is_past $((begun + 1000)) # then it is replaced at once
+	arm "resume-begun stop"
+	put_program "$DIR/next"
+	tell_on upgrade
+	wait_until 10 reached 0
+	worker=$(stopped_worker)
+	kill -KILL "$(column workers keeper slot 0)"
+	wait_until 10 logged 'keeper 0: killed by SIGKILL'
+	wait_until 10 stat_is workers.running 2
+	kill -KILL "$(parent_of "$worker")"
+	! wait "${told[0]}"
+	wait_until 10 each_once 2
+	everyone_is "$VERSION"
+	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
+}
+
+is_past() {
+	[ "$(now_ms)" -gt "$1" ]
+}
+
+stopped_worker() {
+	cat /proc/[0-9]*/stat 2>/dev/null | awk -v leader="$SERVER" '
+		{ pid = $1; sub(/^[0-9]+ \(.*\) /, "") }
+		$4 == leader && $1 == "T" { print pid }'
+}
+
 @test "a new program whose worker dies of the connections there are is taken back" {
 	crashing
 	arm "watched always"
