@@ -118,7 +118,10 @@ static void fail(struct master *m, enum exit_code code)
 	log_error("%s: failed; nothing was changed",
 		  kind_names[m->renewal.kind]);
 	answer(m, code);
-	m->renewal.step = RENEWAL_NONE;
+	/* what was done before may still have to be taken back */
+	m->renewal.step = m->renewal.former_program_fd >= 0 ?
+				  RENEWAL_PROBATION :
+				  RENEWAL_NONE;
 }
 
 /* ---- the trial ---- */
@@ -189,7 +192,6 @@ void renewal_request(struct master *m, enum operator_request request)
 		r->pending |= 1U << request;
 		return;
 	}
-	forget_former(r); /* what there is now is what we would go back to */
 	r->step = RENEWAL_TRIAL;
 	r->kind = kind_of(request);
 	r->request = request;
@@ -218,6 +220,7 @@ static void become(struct master *m)
 	struct renewal *r = &m->renewal;
 	int err;
 
+	forget_former(r); /* what there is now is what we would go back to */
 	r->former_program_fd =
 		fcntl(m->instance.program_fd, F_DUPFD_CLOEXEC, 0);
 	r->former_config_fd = fcntl(m->instance.config_fd, F_DUPFD_CLOEXEC, 0);
@@ -257,7 +260,8 @@ static void end_with(struct master *m, enum exit_code code)
 		r->step = RENEWAL_NONE;
 	} else {
 		r->step = RENEWAL_PROBATION;
-		r->deadline_ns = clock_mono_ns() + PROBATION_NS;
+		r->on_probation = r->kind;
+		r->probation_ns = clock_mono_ns() + PROBATION_NS;
 		CRASH_POINT(PROBATION_BEGUN);
 	}
 }
@@ -572,11 +576,11 @@ static void watch_probation(struct master *m, uint64_t now_ns)
 			continue;
 		log_error("worker %u: has died %u times since the %s; going "
 			  "back to what was before",
-			  s, slot->n_deaths, kind_names[r->kind]);
+			  s, slot->n_deaths, kind_names[r->on_probation]);
 		go_back(m, EXIT_FAILED);
 		return;
 	}
-	if (now_ns < r->deadline_ns)
+	if (now_ns < r->probation_ns)
 		return;
 	forget_former(r);
 	r->step = RENEWAL_NONE;
@@ -650,6 +654,8 @@ uint64_t renewal_next_ns(const struct master *m)
 		return UINT64_MAX;
 	case RENEWAL_SLOTS:
 		return r->slot_deadline_ns;
+	case RENEWAL_PROBATION:
+		return r->probation_ns;
 	default:
 		return r->deadline_ns;
 	}

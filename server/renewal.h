@@ -62,6 +62,9 @@ struct renewal {
 
 	uint64_t slot_deadline_ns;
 
+	enum renewal_kind on_probation; /* what was done last */
+	uint64_t probation_ns;          /* and until when */
+
 	/* what to go back to; -1: nothing */
 	int former_program_fd;
 	int former_config_fd;

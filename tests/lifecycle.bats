@@ -992,6 +992,35 @@ stopped_worker() {
 	nothing_happened
 }
 
+# crashes_in_use: whoever is served, until the upgrade is taken back; $n: the
+# first who was answered then
+crashes_in_use() {
+	arm "handled always"
+	for n in $(seq 40); do
+		! "$GUICHET" send -w 20s "$(echo_address)" hi >/dev/null 2>&1 ||
+			break
+	done
+	wait_until 20 logged 'everything is as it was before'
+	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)" || return
+	[ "$n" -lt 40 ]
+	logged 'since the upgrade; going back to what was before' || return
+	wait_until 20 everyone_is "$VERSION"
+}
+
+@test "a reload that is refused does not keep a new program that crashes" {
+	local n
+
+	crashing
+	put_program "$DIR/next"
+	tell upgrade
+	is_done
+	echo '[nonsense]' >>"$DIR/guichetd.conf"
+	tell reload
+	is "the exit status" 2 "$status"
+	crashes_in_use
+	hold_end
+}
+
 @test "a new program that crashes in use is taken back, others serve meanwhile" {
 	local n
 
@@ -1000,16 +1029,7 @@ stopped_worker() {
 	tell upgrade
 	is_done
 	everyone_is "$NEXT_VERSION"
-	arm "handled always"
-	for n in $(seq 40); do
-		! "$GUICHET" send -w 20s "$(echo_address)" hi >/dev/null 2>&1 ||
-			break
-	done
-	wait_until 20 logged 'everything is as it was before'
-	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
-	[ "$n" -lt 40 ]
-	logged 'since the upgrade; going back to what was before'
-	wait_until 20 everyone_is "$VERSION"
+	crashes_in_use
 	wait_until 10 stat_is connections.open 20
 	is "the crashed, and two answered" $((n + 1)) "$(counter connections.closed)"
 	hold_end
