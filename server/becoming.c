@@ -198,6 +198,7 @@ static int become_again(struct keeper *k, const struct keeper_plan *plan)
 static int fit(struct keeper *k, const struct keeper_plan *plan)
 {
 	pid_t pid = fork();
+	int err;
 
 	if (pid < 0)
 		return -errno;
@@ -205,7 +206,9 @@ static int fit(struct keeper *k, const struct keeper_plan *plan)
 		return fitting_wait(k->p.post.slot, pid);
 	guard_die_with(k->p.post.keeper);
 	k->p.memory.is_fitting = 1;
-	(void)become_again(k, plan);
+	err = become_again(k, plan);
+	log_error("keeper %u: its program cannot be executed: %s",
+		  k->p.post.slot, strerror(-err));
 	_exit(EXIT_FAILED);
 }
 

@@ -386,7 +386,7 @@ void renewal_on_report(struct master *m, struct slot *slot,
 		return;
 	if (kind == CONTROL_SERVING && slot->renewal == RENEWAL_FRESH)
 		CRASH_POINT(SLOT_RENEWED);
-	if (kind == CONTROL_NOT_RENEWED)
+	if (kind == CONTROL_NOT_RENEWED && slot->renewal == RENEWAL_PLANNED)
 		slot->renewal = RENEWAL_FAILED;
 }
 

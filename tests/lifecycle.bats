@@ -945,6 +945,35 @@ nothing_happened() {
 	nothing_happened 1 # the one of changes_nothing
 }
 
+# The master reads that a keeper could not, and that its worker serves on, at
+# once.
+@test "a new program that no keeper can execute is taken back" {
+	local told=()
+
+	crash_setup
+	next_program "$BUILD/test/guichetd"
+	GUICHETD=$BUILD/test/guichetd
+	own_program
+	server_config < <(printf '%s\n' '[server]' 'workers = 1' \
+		'worker-connections = 100' '[listen tcp:127.0.0.1:0]' \
+		'service = echo')
+	server_start
+	arm "rehearsal-passed stop" "plan-sent stop"
+	put_program "$DIR/next"
+	tell_on upgrade
+	wait_until 10 is_stopped "$SERVER"
+	chmod -x "$DIR/guichetd"
+	kill -CONT "$SERVER"
+	wait_until 10 logged 'keeper 0: cannot be renewed: '
+	logged 'keeper 0: its program cannot be executed: Permission denied'
+	wait_until 10 is_stopped "$SERVER"
+	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
+	kill -CONT "$SERVER"
+	! wait "${told[0]}"
+	everyone_is "$VERSION"
+	each_once 1
+}
+
 @test "a keeper that is replaced while a new program is tried is no new one" {
 	local told=() worker begun
 
