@@ -137,7 +137,8 @@ struct listen_config *config_retire(struct config *config,
 /* For another ledger: nobody has an entry any more, and who is retired is gone. */
 void config_forget_entries(struct config *config);
 
-/* Room each worker needs for descriptors beside those of connections. */
+/* Room each worker needs for descriptors beside those of connections and
+   listeners. */
 #define CONFIG_SPARE_DESCRIPTORS 64
 
 /* Prints the sections' directives, for --help. */

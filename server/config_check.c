@@ -175,7 +175,7 @@ static void check_descriptors(struct reading *r)
 {
 	struct config *config = r->config;
 	const struct config_setting *setting = NULL;
-	rlim_t spare = CONFIG_SPARE_DESCRIPTORS + r->n_drafts;
+	rlim_t spare = CONFIG_SPARE_DESCRIPTORS + 2 * r->n_drafts;
 	struct rlimit limit;
 	rlim_t room;
 

@@ -14,7 +14,7 @@
 #include "server/runner.h"
 #include "server/worker.h"
 
-/* Descriptors a slot needs beside one for each connection and listener. */
+/* Descriptors a slot needs beside those of connections and listeners. */
 #define KEEPER_SPARE_FDS 64
 
 /* What goes over, as it is, from one program of a keeper to the next. */

@@ -546,12 +546,12 @@ refuses() {
 }
 
 @test "worker-connections must fit the hard limit of descriptors" {
-	server 'worker-connections = 236'
-	run bash -c "ulimit -n 300; '$GUICHETD' -c t.conf -t"
-	is "the problem" "t.conf:2: worker-connections: 236 do not fit the\
- hard limit of 300 descriptors (at most 235 do)" "$output"
-	is "the exit status" 2 "$status"
 	server 'worker-connections = 235'
+	run bash -c "ulimit -n 300; '$GUICHETD' -c t.conf -t"
+	is "the problem" "t.conf:2: worker-connections: 235 do not fit the\
+ hard limit of 300 descriptors (at most 234 do)" "$output"
+	is "the exit status" 2 "$status"
+	server 'worker-connections = 234'
 	run bash -c "ulimit -n 300; '$GUICHETD' -c t.conf -t"
 	is "the exit status" 0 "$status"
 }
@@ -559,7 +559,7 @@ refuses() {
 @test "the default of worker-connections makes do with the hard limit" {
 	listener
 	run bash -c "ulimit -n 300; '$GUICHETD' -c t.conf -T"
-	is "the directive" "worker-connections = 235" \
+	is "the directive" "worker-connections = 234" \
 		"$(grep ^worker-c <<<"$output")"
 }
 

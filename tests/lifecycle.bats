@@ -1426,6 +1426,24 @@ new_address() {
 	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
 }
 
+@test "a full worker of many listeners can be reloaded, too" {
+	local n
+
+	server_config < <(printf '%s\n' '[server]' 'workers = 1' \
+		'worker-connections = 100'
+		for n in $(seq 150); do
+			printf '%s\n' "[listen unix:$DIR/$n.sock]" \
+				'service = echo' "name = n$n"
+		done)
+	server_start
+	hold 100 "unix:$DIR/1.sock"
+	reload
+	not logged 'cannot be renewed'
+	hold_end
+	wait_until 10 stat_is connections.open 0
+	is "an answer" hi "$("$GUICHET" send "unix:$DIR/150.sock" hi)"
+}
+
 @test "more workers, then fewer: each comes or goes, and no connection notices" {
 	server_config < <(printf '%s\n' '[server]' 'workers = 2' \
 		'worker-connections = 100' '[listen tcp:127.0.0.1:0]' \
