@@ -433,10 +433,17 @@ void renewal_on_death(struct master *m, const struct slot *slot, int status)
 {
 	const struct renewal *r = &m->renewal;
 
-	if (r->step != RENEWAL_SLOTS || !may_go_back(r) ||
-	    ending_is_from_outside(status) || slot->renewal != RENEWAL_PLANNED)
+	if (!may_go_back(r) || ending_is_from_outside(status))
 		return;
-	log_error("keeper %u: died of its renewal", slot->number);
+	if (r->step == RENEWAL_SLOTS && slot->renewal == RENEWAL_PLANNED)
+		log_error("keeper %u: died of its renewal", slot->number);
+	else if (r->step == RENEWAL_PROBATION && !slot->has_left &&
+		 status != -1)
+		log_error("keeper %u: has died of itself since the %s; going "
+			  "back to what was before",
+			  slot->number, kind_names[r->on_probation]);
+	else
+		return;
 	go_back(m, EXIT_FAILED);
 }
 

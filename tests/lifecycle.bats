@@ -1064,6 +1064,18 @@ crashes_in_use() {
 	hold_end
 }
 
+@test "a new program whose keeper crashes in use is taken back" {
+	next_program
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
+	upgrade_to "$DIR/next"
+	kill -ABRT "$(column workers keeper slot 0)"
+	wait_until 20 logged 'everything is as it was before'
+	logged 'keeper 0: has died of itself since the upgrade; going back'
+	wait_until 10 each_once 2
+	everyone_is "$VERSION"
+	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
+}
+
 @test "a new program that crashes under load costs what crashed, no other" {
 	local address status=0
 
