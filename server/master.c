@@ -608,6 +608,11 @@ static int take_over(struct master *m, const char *path, int old_fd)
 		CRASH_POINT(ADOPTION_GONE_ON);
 		return err ? err : n;
 	}
+	/* who is there all the same has the ledger that was before this one:
+	   his master died when it began anew */
+	if (!n)
+		(void)adoption_dismiss(m, drain_deadline_ns(m));
+	say_dismissed(m);
 	m->n_slots = 0;
 	segment_detach(&m->instance.segment);
 	return n;

@@ -457,6 +457,28 @@ begin_at_address() {
 	server_stop
 }
 
+@test "a master that dies as it begins another layout leaves what the next can use" {
+	local address keeper
+
+	crash_setup
+	GUICHETD=$BUILD/guichetd
+	begin_at_address
+	keeper=$(column workers keeper open 1)
+	arm "config-put kill"
+	tell upgrade
+	wait_until 10 not is_running "$SERVER"
+	is "an answer" hi "$("$GUICHET" send -w 10s "$address" hi)"
+	server_launch -c "$DIR/guichetd.conf" 5>&-
+	wait_until 20 logged '^guichetd: ready: '
+	logged 'the ledger has another layout: workers that there are cannot'
+	is "an answer" hi "$("$GUICHET" send -w 10s "$address" hi)"
+	talks "still here"
+	talk_end
+	wait_until 10 not is_running "$keeper"
+	server_stop
+	none_left
+}
+
 @test "an upgrade over another layout whose workers all die is taken back" {
 	local address
 
