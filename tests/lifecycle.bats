@@ -991,7 +991,7 @@ nothing_happened() {
 	wait_until 10 is_stopped "$SERVER"
 	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
 	kill -CONT "$SERVER"
-	! wait "${told[0]}"
+	not wait "${told[0]}"
 	everyone_is "$VERSION"
 	each_once 1
 }
@@ -1014,7 +1014,7 @@ nothing_happened() {
 	wait_until 10 logged 'keeper 0: killed by SIGKILL'
 	wait_until 10 stat_is workers.running 2
 	kill -KILL "$(parent_of "$worker")"
-	! wait "${told[0]}"
+	not wait "${told[0]}"
 	wait_until 10 each_once 2
 	everyone_is "$VERSION"
 	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
