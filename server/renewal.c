@@ -630,10 +630,16 @@ static void begin_pending(struct master *m)
 
 static void end_late_child(struct master *m, uint64_t now_ns)
 {
-	if (now_ns < m->renewal.deadline_ns)
+	struct renewal *r = &m->renewal;
+
+	if (now_ns < r->deadline_ns)
 		return;
-	trial_abandon(&m->renewal.trial);
-	rehearsal_abandon(&m->renewal.rehearsal);
+	log_error("%s: %s hangs, and is ended", kind_names[r->kind],
+		  r->step == RENEWAL_TRIAL ? "the program that is tried" :
+					     "the keeper that is tried");
+	r->deadline_ns = UINT64_MAX; /* once */
+	trial_abandon(&r->trial);
+	rehearsal_abandon(&r->rehearsal);
 }
 
 void renewal_look(struct master *m, uint64_t now_ns)
@@ -644,7 +650,7 @@ void renewal_look(struct master *m, uint64_t now_ns)
 		renew_slots(m, now_ns);
 	else if (r->step == RENEWAL_PROBATION)
 		watch_probation(m, now_ns);
-	else
+	else if (r->step != RENEWAL_NONE)
 		end_late_child(m, now_ns);
 	if (!renewal_is_busy(m))
 		begin_pending(m);
