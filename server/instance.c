@@ -490,6 +490,13 @@ static void give_back(struct instance *instance)
 	instance->n_listeners = 0;
 }
 
+/* A master may have died before it settled: then the file is still there. */
+static bool is_settled(const struct instance *instance, uint32_t entry)
+{
+	return ledger_get(instance->segment.listeners[entry].flags) &
+	       LISTENER_RETIRED;
+}
+
 /* Those that were retired before, and whose last connection has ended. */
 static void forget_ended(const struct instance *instance, struct config *former)
 {
@@ -498,7 +505,8 @@ static void forget_ended(const struct instance *instance, struct config *former)
 		bool has_open = false;
 
 		for (unsigned e = 0; e < listen->n_entries; e++)
-			has_open |= segment_has_open(&instance->segment,
+			has_open |= !is_settled(instance, listen->entry[e]) ||
+				    segment_has_open(&instance->segment,
 						     listen->entry[e]);
 		if (listen->is_retired && !has_open)
 			listen->n_entries = 0;
@@ -583,8 +591,11 @@ static void retire(struct instance *instance, uint32_t entry)
 	const struct ledger_listener *known =
 		&instance->segment.listeners[entry];
 	const char *path = known->address + strlen("unix:");
-	bool has_file = ledger_get(known->flags) & LISTENER_OWN_FILE;
+	uint32_t flags = ledger_get(known->flags);
+	bool has_file = flags & LISTENER_OWN_FILE;
 
+	if (flags & LISTENER_RETIRED)
+		return; /* what is there by now is another's */
 	for (size_t i = 0; has_file && i < instance->n_listeners; i++) {
 		const struct listener *other = &instance->listeners[i];
 
@@ -606,18 +617,22 @@ int instance_commit(struct instance *instance)
 		struct listener *listener = &instance->listeners[i];
 		uint32_t entry = (uint32_t)i + 1;
 
-		if (!listener_is_used(listener))
+		if (!listener_accepts(listener))
 			continue;
-		if (!listener_accepts(listener)) {
-			retire(instance, entry);
-			continue;
-		}
 		listener_tune(listener);
 		segment_put_listener(&instance->segment, entry, listener);
 	}
 	CRASH_POINT(ENTRIES_PUT);
-	settle_sockets(instance);
 	return put_config(instance);
+}
+
+void instance_settle(struct instance *instance)
+{
+	for (size_t i = 0; i < instance->n_listeners; i++)
+		if (listener_is_used(&instance->listeners[i]) &&
+		    !listener_accepts(&instance->listeners[i]))
+			retire(instance, (uint32_t)i + 1);
+	settle_sockets(instance);
 }
 
 /* ---- plans ---- */

@@ -52,6 +52,12 @@ int instance_begin(struct instance *instance, const char *path, int old_fd);
 int instance_go_on(struct instance *instance, struct config *former);
 int instance_commit(struct instance *instance);
 
+/*
+ * When each keeper is what it is to be: closes the sockets of listeners that
+ * are gone, and removes their files. Until then they could be back.
+ */
+void instance_settle(struct instance *instance);
+
 /* Closes the listeners that this program has opened: it will not serve them. */
 void instance_drop_new(struct instance *instance);
 

@@ -562,6 +562,7 @@ void renewal_finish(struct master *m)
 {
 	const struct renewal *r = &m->renewal;
 
+	instance_settle(&m->instance);
 	say_done(m);
 	end_with(m, r->kind == RENEWAL_BACK ? r->code : EXIT_DONE);
 }
@@ -600,6 +601,8 @@ void renewal_abandon(struct master *m)
 
 	trial_abandon(&r->trial);
 	rehearsal_abandon(&r->rehearsal);
+	if (was_busy)
+		instance_settle(&m->instance);
 	forget_former(r);
 	r->step = RENEWAL_NONE;
 	r->pending = 0;

@@ -1098,6 +1098,35 @@ crashes_in_use() {
 	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
 }
 
+@test "with a program that is taken back, removed listeners come back, too" {
+	local address gone
+
+	crash_setup
+	next_program "$BUILD/test/guichetd"
+	GUICHETD=$BUILD/guichetd
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo' \
+		'[listen tcp:127.0.0.1:0]' 'service = echo' 'name = gone'
+	address=$(echo_address)
+	gone=$(address_of gone)
+	configure "[listen $address]" 'service = echo' "[listen $gone]" \
+		'service = echo' "[listen unix:$DIR/gone.sock]" 'service = echo'
+	reload
+	hold 20 "$address" -N 40
+	configure "[listen $address]" 'service = echo'
+	arm "watched always"
+	put_program "$DIR/next"
+	tell upgrade
+	is "the exit status" 1 "$status"
+	arm
+	is "an answer" hi "$("$GUICHET" send "$gone" hi)"
+	is "an answer" hi "$("$GUICHET" send "unix:$DIR/gone.sock" hi)"
+	everyone_is "$VERSION"
+	hold_end
+	reload
+	is_refused "$gone"
+	[ ! -e "$DIR/gone.sock" ]
+}
+
 @test "a new program that crashes under load costs what crashed, no other" {
 	local address status=0
 
@@ -1574,6 +1603,22 @@ quotation() {
 	is "and there" hi "$("$GUICHET" send "unix:$DIR/it.sock" hi)"
 	talk_end
 	stat_is workers.deaths 0
+}
+
+@test "a socket's file is the new listener's, while the former has connections" {
+	begin_with "[listen unix:$DIR/it.sock]" 'service = echo'
+	talk_begin talk "unix:$DIR/it.sock"
+	talks hello
+	configure '[listen tcp:127.0.0.1:0]' 'service = echo'
+	reload
+	[ ! -e "$DIR/it.sock" ]
+	configure "[listen unix:$DIR/it.sock]" 'service = echo' 'name = new'
+	reload
+	is "an answer" hi "$("$GUICHET" send "unix:$DIR/it.sock" hi)"
+	reload
+	is "an answer" hi "$("$GUICHET" send "unix:$DIR/it.sock" hi)"
+	talks "still here"
+	talk_end
 }
 
 @test "programs run on over a reload, an upgrade, and another master" {
