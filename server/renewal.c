@@ -370,7 +370,9 @@ static void send_plan(struct master *m, struct slot *slot)
 		return;
 	log_error("keeper %u: cannot be told what to be: %s", slot->number,
 		  strerror(-err));
-	slot_kill(slot); /* it has no worker, and would have none */
+	/* an empty plan cannot be followed: it stays what it is, with a worker */
+	if (slot_send_plan(slot, &(struct keeper_plan){ 0 }) < 0)
+		slot_kill(slot);
 }
 
 void renewal_on_report(struct master *m, struct slot *slot,
@@ -409,8 +411,8 @@ static void give_slot_up(struct master *m, struct slot *slot, const char *why)
    whatever we do by then: see renewal_on_report(). */
 static void leave_for_later(struct slot *slot)
 {
-	log_warning("worker %u: is busy in a handler, and is renewed when that "
-		    "returns",
+	log_warning("worker %u: is busy in a handler, or stopped, and is "
+		    "renewed when it goes on",
 		    slot->number);
 	slot->renewal = RENEWAL_FRESH;
 }

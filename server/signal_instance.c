@@ -46,8 +46,8 @@
 #define MEET_TIMEOUT_NS (2 * NS_PER_S)
 #define MEET_PAUSE_MS   20
 
-/* All processes are renewed one after the other, and each waits until what
-   its worker is busy with is done: in a second, or the worker hangs. */
+/* So long since anything was said: slots are renewed one after the other, and
+   of one that takes its time a line comes after 20 s. */
 #define ANSWER_TIMEOUT_NS (120 * NS_PER_S)
 
 /* A process closes its sockets before it is seen to have ended. */
@@ -374,10 +374,10 @@ static enum exit_code fail_unanswered(const struct target *instance)
 static enum exit_code await_answer(const struct target *instance,
 				   const struct instance_order *order, int fd)
 {
-	uint64_t deadline_mono_ns = clock_mono_ns() + ANSWER_TIMEOUT_NS;
 	enum exit_code code = EXIT_FAILED;
 
 	for (;;) {
+		uint64_t deadline_mono_ns = clock_mono_ns() + ANSWER_TIMEOUT_NS;
 		struct pollfd of[] = {
 			{ .fd = fd, .events = POLLIN },
 			{ .fd = instance->pidfd, .events = POLLIN },

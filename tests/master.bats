@@ -705,7 +705,7 @@ directory: No such file or directory" "$output"
 	echo "sleep 23000" >&5
 	run timeout 60 "$GUICHETD" -r "$DIR" -n t -s reload
 	is "the exit status" 0 "$status"
-	logged 'is busy in a handler, and is renewed when that returns'
+	logged 'is busy in a handler, or stopped, and is renewed when it goes on'
 	wait_until 20 grep -q . "$DIR/talk.out"
 	wait_until 10 all_are_second
 	stat_is workers.deaths 0
