@@ -411,24 +411,6 @@ another_layout() {
 	wait_until 10 not is_running "$2"
 }
 
-@test "an upgrade over another layout drains who was there, and refuses nobody" {
-	local address keeper
-
-	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo'
-	address=$(echo_address)
-	configure "[listen $address]" 'service = echo'
-	reload
-	talk_begin talk "$address"
-	talks hello
-	keeper=$(column workers keeper open 1)
-	put_program "$BUILD/test/guichetd-next"
-	tell upgrade
-	is "the exit status" 0 "$status"
-	[[ $output == *"the ledger has another layout"* ]]
-	another_layout "$address" "$keeper"
-	server_stop
-}
-
 # begin_at_address: echo at an address that a configuration can name, and
 # somebody who talks there; the next program is of another layout
 begin_at_address() {
@@ -439,6 +421,18 @@ begin_at_address() {
 	talk_begin talk "$address"
 	talks hello
 	put_program "$BUILD/test/guichetd-next"
+}
+
+@test "an upgrade over another layout drains who was there, and refuses nobody" {
+	local address keeper
+
+	begin_at_address
+	keeper=$(column workers keeper open 1)
+	tell upgrade
+	is "the exit status" 0 "$status"
+	[[ $output == *"the ledger has another layout"* ]]
+	another_layout "$address" "$keeper"
+	server_stop
 }
 
 @test "an upgrade over another layout that cannot begin changes nothing" {
@@ -1487,24 +1481,6 @@ new_address() {
 	done
 	stat_is workers.deaths 0
 	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
-}
-
-@test "a full worker of many listeners can be reloaded, too" {
-	local n
-
-	server_config < <(printf '%s\n' '[server]' 'workers = 1' \
-		'worker-connections = 100'
-		for n in $(seq 150); do
-			printf '%s\n' "[listen unix:$DIR/$n.sock]" \
-				'service = echo' "name = n$n"
-		done)
-	server_start
-	hold 100 "unix:$DIR/1.sock"
-	reload
-	not logged 'cannot be renewed'
-	hold_end
-	wait_until 10 stat_is connections.open 0
-	is "an answer" hi "$("$GUICHET" send "unix:$DIR/150.sock" hi)"
 }
 
 @test "more workers, then fewer: each comes or goes, and no connection notices" {
