@@ -199,6 +199,7 @@ each_has_a_connection() {
 
 	for _ in {1..100}; do
 		column workers open state serving | grep -qx 0 || return 0
+		# shellcheck disable=SC2034 # closed when the test ends
 		exec {fd}<>"/dev/tcp/127.0.0.1/$1"
 	done
 	return 1
