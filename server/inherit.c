@@ -119,14 +119,19 @@ static int identify(int fd, struct inherited_socket *found)
 
 /* --- adding ---------------------------------------------------------------- */
 
-static int make_ours(int fd)
+/*
+ * What O_NONBLOCK says holds for all who have the socket. One for datagrams may
+ * be in the hands of a program (waiter.c), and our workers need it not to.
+ */
+static int make_ours(const struct inherited_socket *found)
 {
-	int flags = fcntl(fd, F_GETFL);
+	int flags = fcntl(found->fd, F_GETFL);
 
-	if (flags < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ||
-	    fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+	if (flags < 0 || fcntl(found->fd, F_SETFD, FD_CLOEXEC) < 0)
 		return -errno;
-	return 0;
+	if (found->addr.transport == TRANSPORT_UDP)
+		return 0;
+	return fcntl(found->fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 static bool is_known(const struct inherited *inherited, uint64_t inode)
@@ -163,7 +168,7 @@ int inherited_add(struct inherited *inherited, int fd, const char *name)
 	if (!err && is_known(inherited, found.inode))
 		err = -EEXIST;
 	if (!err)
-		err = make_ours(fd);
+		err = make_ours(&found);
 	if (!err)
 		err = append(inherited, &found);
 	if (err)

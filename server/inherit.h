@@ -33,10 +33,10 @@ struct inherited {
 };
 
 /*
- * Adds @fd, which it takes: close-on-exec and nonblocking from now on. One
- * that is no socket of ours (TCP or unix stream, UDP) or whose inode is there
- * already is closed; one that was taken may be
- * given back. Returns 0 or -errno (-EEXIST: it was there already).
+ * Adds @fd, which it takes: close-on-exec from now on, and a stream's
+ * nonblocking. One that is no socket of ours (TCP or unix stream, UDP) or whose
+ * inode is there already is closed; one that was taken may be given back.
+ * Returns 0 or -errno (-EEXIST: it was there already).
  */
 int inherited_add(struct inherited *inherited, int fd, const char *name);
 
@@ -81,7 +81,7 @@ const char *inherited_stored_name(const char *listener, char *out);
 /* Whether it is one of those. */
 bool inherited_is_stored(const struct inherited_socket *socket);
 
-/* Closes what is left, with a warning for each that has a name, and frees all. */
+/* Closes what is left, with a warning for each that has a name; frees all. */
 void inherited_close(struct inherited *inherited);
 
 #endif

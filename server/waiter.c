@@ -59,18 +59,15 @@ static bool is_waiter(const struct listener *listener)
 	return program && program->is_wait;
 }
 
-/* No worker reads from it, so it may block, as a program expects. */
 static int watch(struct waiters *waiters, size_t i)
 {
 	struct epoll_event ev = {
 		.events = EPOLLIN | EPOLLONESHOT,
 		.data.u64 = i,
 	};
-	int fd = waiters->waiter[i].listener->fd;
-	int flags = fcntl(fd, F_GETFL);
 
-	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ||
-	    epoll_ctl(waiters->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
+	if (epoll_ctl(waiters->epoll_fd, EPOLL_CTL_ADD,
+		      waiters->waiter[i].listener->fd, &ev) < 0)
 		return -errno;
 	waiters->waiter[i].is_armed = true;
 	return 0;
@@ -104,6 +101,17 @@ int waiters_open(struct waiters *waiters, const struct post *post)
 	return err;
 }
 
+/*
+ * As a program expects; no worker reads from it. Each time, for the one before
+ * may have left it otherwise; and not while one runs: the socket is its own.
+ */
+static void make_blocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	(void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK); /* cannot fail */
+}
+
 static void start(struct waiter *waiter, const struct spawner *spawner,
 		  struct voices *voices)
 {
@@ -118,8 +126,10 @@ static void start(struct waiter *waiter, const struct spawner *spawner,
 	struct voice *voice = voice_of_program(voices, listen, waiter->program,
 					       spawner->null_fd,
 					       &spawn.stderr_fd);
-	pid_t pid = spawn_program(spawner, &spawn);
+	pid_t pid;
 
+	make_blocking(spawn.socket_fd);
+	pid = spawn_program(spawner, &spawn);
 	voice_settle(voices, voice, spawn.stderr_fd, pid);
 	waiter->began_ns = clock_mono_ns();
 	waiter->rearm_ns = waiter->began_ns + START_EACH_NS;

@@ -590,6 +590,43 @@ echo done
 	wait_until 10 n_programs_is 0
 }
 
+# answers_on_socket: what a program says to "x": its pid, and whether its
+# socket blocks
+answers_on_socket() {
+	"$GUICHET" send -w 10s "$address" x
+}
+
+@test "a datagram socket blocks as its program wants, whatever is reloaded" {
+	local wanted before
+
+	command -v python3 >/dev/null || skip "needs python3"
+	cat >"$DIR/wait" <<-'END'
+		import os, select, socket, sys
+		s = socket.socket(fileno=0)
+		before = os.get_blocking(0)
+		os.set_blocking(0, sys.argv[1] == "True")
+		while True:
+		    select.select([s], [], [])
+		    _, peer = s.recvfrom(65536)
+		    said = f"{os.getpid()} {before} {os.get_blocking(0)}"
+		    s.sendto(said.encode(), peer)
+	END
+	for wanted in False True; do
+		run_programs 2 udp:127.0.0.1:0 "python3 $DIR/wait $wanted" \
+			"protocol = inetd-wait"
+		before=$(answers_on_socket)
+		is "blocking" "True $wanted" "${before#* }"
+		"$GUICHETD" -r "$DIR" -n t -s reload
+		is "after a reload" "$before" "$(answers_on_socket)"
+		program_pids | xargs kill -KILL
+		wait_until 10 n_programs_is 0
+		is "of the next" "True $wanted" \
+			"$(answers_on_socket | cut -d ' ' -f 2-)"
+		server_stop
+		wait_until 10 n_programs_is 0
+	done
+}
+
 @test "a program that fails to take its datagram is not started for ever" {
 	run_programs 1 udp:127.0.0.1:0 false "protocol = inetd-wait"
 	"$GUICHET" send -w 100ms "$address" one || true

@@ -139,6 +139,8 @@ static void test_add(void)
 	CHECK(addr_port(&inherited.socket[0].addr) != 0);
 	CHECK_NUMBER(fcntl(tcp, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
 	CHECK_NUMBER(fcntl(tcp, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+	/* a program may have it, and its own idea of that */
+	CHECK_NUMBER(fcntl(udp, F_GETFL) & O_NONBLOCK, 0);
 	inherited_close(&inherited);
 	CHECK(!is_open(tcp) && !is_open(udp));
 	CHECK_NUMBER(inherited.n, 0);
