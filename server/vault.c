@@ -74,10 +74,10 @@ static int make_memory(size_t bytes)
 	return fd;
 }
 
-static int map_as(struct vault *vault, int fd, int prot, int sharing)
+static int map_as(struct vault *vault, int fd, int prot)
 {
-	void *base =
-		mmap(NULL, vault->bytes, prot, sharing | MAP_NORESERVE, fd, 0);
+	void *base = mmap(NULL, vault->bytes, prot, MAP_SHARED | MAP_NORESERVE,
+			  fd, 0);
 
 	if (base == MAP_FAILED)
 		return -errno;
@@ -88,7 +88,7 @@ static int map_as(struct vault *vault, int fd, int prot, int sharing)
 
 static int map(struct vault *vault, int fd)
 {
-	return map_as(vault, fd, PROT_READ | PROT_WRITE, MAP_SHARED);
+	return map_as(vault, fd, PROT_READ | PROT_WRITE);
 }
 
 static uint32_t rounded(size_t state_bytes)
@@ -142,7 +142,7 @@ static void move_apart(const struct vault *vault, uint64_t n, size_t old_bytes)
 }
 
 static int grow(struct vault *vault, int fd, uint32_t n_rows,
-		uint32_t old_state_bytes, bool is_copy)
+		uint32_t old_state_bytes)
 {
 	uint64_t n_bytes = end_of_data(fd, vault->states) - vault->states;
 	uint64_t n;
@@ -150,8 +150,7 @@ static int grow(struct vault *vault, int fd, uint32_t n_rows,
 
 	if (ftruncate(fd, (off_t)vault->bytes) < 0)
 		return -errno;
-	err = map_as(vault, fd, PROT_READ | PROT_WRITE,
-		     is_copy ? MAP_PRIVATE : MAP_SHARED);
+	err = map(vault, fd);
 	if (err || !old_state_bytes)
 		return err;
 	n = (n_bytes + old_state_bytes - 1) / old_state_bytes;
@@ -170,16 +169,20 @@ static bool is_large_enough(int fd, size_t bytes)
 int vault_open(struct vault *vault, int fd, uint32_t n_rows,
 	       uint32_t old_state_bytes, size_t state_bytes, bool is_copy)
 {
+	bool is_growing = rounded(state_bytes) > old_state_bytes;
+
 	*vault = (struct vault){ .fd = -1 };
 	lay_out(vault, n_rows, old_state_bytes);
 	if (!is_large_enough(fd, vault->bytes))
 		return -EINVAL;
-	/* a copy that need not change: it must not count as so much memory */
-	if (rounded(state_bytes) <= old_state_bytes)
-		return is_copy ? map_as(vault, fd, PROT_READ, MAP_PRIVATE) :
-				 map(vault, fd);
-	lay_out(vault, n_rows, rounded(state_bytes));
-	return grow(vault, fd, n_rows, old_state_bytes, is_copy);
+	if (is_growing)
+		lay_out(vault, n_rows, rounded(state_bytes));
+	/* nothing is moved, nor the file made longer, which is for good; and
+	   what cannot be written does not count as so much more memory */
+	if (is_copy)
+		return map_as(vault, fd, PROT_READ);
+	return is_growing ? grow(vault, fd, n_rows, old_state_bytes) :
+			    map(vault, fd);
 }
 
 /* ---- pages of the buffers ---- */

@@ -62,8 +62,9 @@ int vault_create(struct vault *vault, uint32_t n_rows, size_t state_bytes);
  * Maps the one of @fd, which was made for @n_rows and, so far, states of
  * @old_state_bytes (vault->state_bytes). When @state_bytes is more, the states
  * are moved apart, both copies of each: nobody else may use it meanwhile. It
- * never gets smaller. With @is_copy it stays as it was, for whoever only tries;
- * if nothing is moved the copy may only be read. Returns 0, or -errno (-EINVAL: @fd is no such vault);
+ * never gets smaller. With @is_copy all stays as it was, for whoever only
+ * tries: what is mapped has its size then, and can neither be written nor, in
+ * the states, be read. Returns 0, or -errno (-EINVAL: @fd is no such vault);
  * then @fd stays open and is the caller's, otherwise it is the vault's.
  */
 int vault_open(struct vault *vault, int fd, uint32_t n_rows,
