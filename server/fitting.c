@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,34 +18,36 @@
 /* It takes some milliseconds, during which nobody serves the connections. */
 #define FITTING_MS 5000
 
-/* One that takes too long is ended, and is a failure like others. */
-static int limit_time(pid_t pid)
+/* Returns 0, or -errno: -ETIME for one that takes too long. */
+static int wait_for_end(pid_t pid)
 {
 	int fd = pidfd_open(pid, 0);
 	struct pollfd end = { .fd = fd, .events = POLLIN };
+	bool is_late;
 
 	if (fd < 0)
 		return -errno;
-	if (poll(&end, 1, FITTING_MS) == 0)
-		(void)kill(pid, SIGKILL); /* our child, and not reaped yet */
+	is_late = poll(&end, 1, FITTING_MS) == 0;
 	close(fd);
-	return 0;
+	return is_late ? -ETIME : 0;
 }
 
 int fitting_wait(unsigned slot, pid_t pid)
 {
-	int err = limit_time(pid), status;
+	int err = wait_for_end(pid), status;
 	char text[ENDING_BYTES];
 
 	if (err)
-		(void)kill(pid, SIGKILL);
+		(void)kill(pid, SIGKILL); /* our child, and not reaped yet */
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
-	if (err || ending_is_success(status))
-		return err;
+	if (!err && ending_is_success(status))
+		return 0;
 	log_error("keeper %u: a copy of it tried the program that it was to "
 		  "become: %s",
-		  slot, ending_describe(status, text));
-	return -ECANCELED;
+		  slot,
+		  err == -ETIME ? "hung, and was killed for it" :
+				  ending_describe(status, text));
+	return err ? err : -ECANCELED;
 }

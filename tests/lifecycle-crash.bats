@@ -528,7 +528,7 @@ canary_fails() {
 	start
 	held_begin 16
 	canary_fails "keeper-mapped 1 stop"
-	logged 'a copy of it tried the program'
+	logged 'a copy of it tried the program.*: hung, and was killed'
 	is_whole
 	stat_is connections.closed.killed 0
 	held_end
