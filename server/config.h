@@ -134,7 +134,8 @@ struct listen_config *config_retire(struct config *config,
 				    struct config *former,
 				    const struct listen_config *listen);
 
-/* For another ledger: nobody has an entry any more, and who is retired is gone. */
+/* For another ledger: nobody has an entry any more, and who is retired is
+   gone. */
 void config_forget_entries(struct config *config);
 
 /* Room each worker needs for descriptors beside those of connections and

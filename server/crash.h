@@ -15,8 +15,9 @@
  * that ends the connection first, "d" a datagram, "r" a resume, "f" a full
  * ledger, "x" a connection that a program serves. Not the worker's: "m" the
  * master in a reload or an upgrade, "b" when a keeper is born, "w" on the way
- * back, "a" in an adoption; "t" a binary that is tried; "k" a keeper that is renewed (all from
- * keeper-executed on also when it is born), "o" one without a master.
+ * back, "a" in an adoption; "t" a binary that is tried; "k" a keeper that is
+ * renewed (all from keeper-executed to keeper-ready also when it is born, and
+ * its copy before it), "o" one without a master.
  */
 #ifndef GUICHET_CRASH_H
 #define GUICHET_CRASH_H
