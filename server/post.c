@@ -84,7 +84,8 @@ static bool is_to_be_strict(const struct posting *p)
 
 /*
  * What can be missed goes on without it: a keeper must not end for want of a
- * file that was there when its master read it.
+ * file that was there when its master read it. Then a copy leaves it to the
+ * keeper to say so.
  */
 static void read_config(struct posting *p)
 {
@@ -95,7 +96,9 @@ static void read_config(struct posting *p)
 	if (!log_stream_open(&errors))
 		fail(p, "no memory", -ENOMEM);
 	n = config_read_running(&p->config, p->fds.config, errors.out);
-	is_told = log_stream_close(&errors, LOG_LEVEL_ERROR);
+	is_told = log_stream_close(&errors, n || !p->memory.is_fitting ?
+						    LOG_LEVEL_ERROR :
+						    LOG_LEVEL_DEBUG);
 	if (n || (is_told && is_to_be_strict(p)))
 		fail(p, "cannot read the configuration in force", -EINVAL);
 	log_set_level(p->config.log_level);

@@ -590,6 +590,18 @@ has_taken_over() {
 	none_left
 }
 
+@test "a keeper that is renewed without a file says so once" {
+	echo here >"$DIR/quotations"
+	configure '[listen tcp:127.0.0.1:0]' 'service = qotd' \
+		"file = $DIR/quotations"
+	server_start
+	master_dies
+	rm "$DIR/quotations"
+	master_returns
+	is "lines" 2 "$(cat "$DIR"/server*.log |
+		grep -c '^guichetd: configuration in force.* cannot be read')"
+}
+
 # slot_in_use: one that has connections
 slot_in_use() {
 	[ "$(column workers open slot 0)" = 0 ] && echo 1 || echo 0
