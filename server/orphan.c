@@ -35,8 +35,9 @@ void orphan_begin(struct keeper *k)
 }
 
 /*
- * One that takes over closes every descriptor that it does not know. But not
- * until it serves: before that it may be in a handler, for long.
+ * A worker that takes over closes every descriptor that it does not know, and
+ * says when it has. To wait until it serves would be too long: it may have a
+ * handler in hand before.
  */
 static bool may_open(const struct keeper *k)
 {
