@@ -92,13 +92,6 @@ static bool is_keeper(struct meeting *meeting, pid_t pid, unsigned s)
 	return meeting->is_hidden[s];
 }
 
-/* One that was stopped could not answer, and would be ended for it. */
-static void wake(const struct meeting *meeting, const struct slot *slot)
-{
-	if (!meeting->is_hidden[slot->number])
-		slot_wake(slot);
-}
-
 static bool is_alive(struct meeting *meeting, unsigned s)
 {
 	struct slot *slot = &meeting->m->slots[s];
@@ -112,7 +105,6 @@ static bool is_alive(struct meeting *meeting, unsigned s)
 		return false;
 	if (is_keeper(meeting, pid, s)) {
 		slot->keeper = pid;
-		wake(meeting, slot);
 		return true;
 	}
 	close(slot->keeper_pidfd);
@@ -121,9 +113,9 @@ static bool is_alive(struct meeting *meeting, unsigned s)
 }
 
 /*
- * One that was stopped, as the master may have been, goes on and answers. Who
- * is hidden, and somebody else, can only be another process of our user, and
- * loses nothing by it.
+ * One that was stopped, as the master may have been, could not answer, and
+ * would be ended for it: it goes on. Who is hidden, and somebody else, can
+ * only be another process of our user, and loses nothing by it.
  */
 static void find_keepers(struct meeting *meeting)
 {
