@@ -105,20 +105,27 @@ static void take_entries(struct listen_config *listen,
 	former->n_entries = 0; /* it has nothing left to be retired for */
 }
 
-void config_forget_entries(struct config *config)
+/* Who is retired, and has no entry to be retired for. */
+static void drop_ended(struct config *config)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < config->n_listeners; i++) {
 		struct listen_config *listen = &config->listeners[i];
 
-		listen->n_entries = 0;
-		if (listen->is_retired)
+		if (listen->is_retired && !listen->n_entries)
 			config_own_free(listen);
 		else
 			config->listeners[n++] = *listen;
 	}
 	config->n_listeners = n;
+}
+
+void config_forget_entries(struct config *config)
+{
+	for (size_t i = 0; i < config->n_listeners; i++)
+		config->listeners[i].n_entries = 0;
+	drop_ended(config);
 }
 
 int config_succeed(struct config *config, struct config *former)
@@ -137,6 +144,8 @@ int config_succeed(struct config *config, struct config *former)
 		if (same)
 			take_entries(&larger[i], same);
 	}
+	/* a way back: @former has its twin, or it ended meanwhile */
+	drop_ended(config);
 	for (size_t i = 0; i < former->n_listeners; i++) {
 		struct listen_config *gone = &former->listeners[i];
 

@@ -405,6 +405,22 @@ static void test_who_was_retired_comes_back(void)
 	config_free(&config);
 }
 
+/* What was in force is to be so again: who is retired there is so once. */
+static void test_the_way_back(void)
+{
+	static const char text[] =
+		SERVER LISTEN("tcp:*:0", "echo", "a") "entries = 4\n" LISTEN(
+			"tcp:*:0", "echo",
+			"a") "entries = 1\nretired = "
+			     "yes\n" LISTEN("tcp:*:0", "echo",
+					    "a") "entries = 3\nretired = yes\n";
+	struct config config;
+
+	succeed(&config, text, text);
+	CHECK_TEXT(listeners_of(&config), "a 4, a retired 1, a retired 3");
+	config_free(&config);
+}
+
 static void test_n_workers(void)
 {
 	struct config config = { .workers = 3 };
@@ -432,6 +448,7 @@ int main(void)
 	test_who_changes_is_another();
 	test_who_is_gone_is_retired();
 	test_who_was_retired_comes_back();
+	test_the_way_back();
 	test_n_workers();
 	return check_result();
 }
