@@ -24,7 +24,7 @@
 #define TRIAL_VARIABLE "GUICHETD_TRIED_BY"
 
 /* "bag", and the version of what is packed in it, by anybody. */
-#define MAGIC 0x62616702U
+#define MAGIC 0x62616703U
 
 struct mark {
 	uint32_t magic;

@@ -15,7 +15,7 @@
 struct memory {
 	struct renewal renewal;
 	struct scaling scaling;
-	unsigned n_slots, n_wanted, n_strangers;
+	unsigned n_slots, n_wanted, n_short, n_strangers;
 	char program_path[sizeof(((struct master *)NULL)->program_path)];
 	char ledger_path[sizeof(((struct segment *)NULL)->path)];
 };
@@ -28,6 +28,7 @@ static void pack_memory(const struct master *m, struct bag *bag)
 	memory.scaling = m->scaling;
 	memory.n_slots = m->n_slots;
 	memory.n_wanted = m->n_wanted;
+	memory.n_short = m->n_short;
 	memory.n_strangers = m->n_strangers;
 	memcpy(memory.program_path, m->program_path,
 	       sizeof(memory.program_path));
@@ -101,6 +102,7 @@ static void unpack_memory(struct master *m, struct bag *bag)
 	m->scaling = memory.scaling;
 	m->n_slots = memory.n_slots;
 	m->n_wanted = memory.n_wanted;
+	m->n_short = memory.n_short;
 	m->n_strangers = memory.n_strangers;
 	memcpy(m->program_path, memory.program_path, sizeof(m->program_path));
 	memcpy(m->instance.segment.path, memory.ledger_path,
