@@ -27,6 +27,11 @@ bool crew_is_serving(const struct slot *slot)
 	return slot->is_serving;
 }
 
+bool crew_is_kept_and_serving(const struct slot *slot)
+{
+	return slot_is_kept(slot) && crew_is_serving(slot);
+}
+
 bool crew_has_served(const struct slot *slot)
 {
 	return slot->has_served;

@@ -17,6 +17,8 @@ unsigned crew_count(const struct master *m,
 
 /* For crew_count(). */
 bool crew_is_serving(const struct slot *slot);
+/* One that retires serves on, but is not one of those that were wanted. */
+bool crew_is_kept_and_serving(const struct slot *slot);
 bool crew_has_served(const struct slot *slot);
 
 /* Connections, as the keepers last said. */

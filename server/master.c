@@ -58,7 +58,7 @@
 
 static void tell_status(const struct master *m)
 {
-	unsigned n = crew_count(m, crew_is_serving);
+	unsigned n = crew_count(m, crew_is_kept_and_serving);
 	unsigned n_wanted = crew_count(m, slot_is_kept);
 
 	(void)notify_send("STATUS=%s: %u of %u workers",
@@ -94,7 +94,7 @@ static void say_ready(struct master *m)
 		renewal_finish(m);
 	m->is_anew = false;
 	log_info("ready: instance %s, %u workers", m->config.name,
-		 crew_count(m, crew_is_serving));
+		 crew_count(m, crew_is_kept_and_serving));
 	(void)notify_send("READY=1\nMAINPID=%d", (int)getpid());
 	tell_status(m);
 }
@@ -466,9 +466,9 @@ static void run(struct master *m)
 		wait_for_events(m);
 		look_at_time(m);
 		if (m->phase == PHASE_SERVING &&
-		    n_serving != crew_count(m, crew_is_serving))
+		    n_serving != crew_count(m, crew_is_kept_and_serving))
 			tell_status(m);
-		n_serving = crew_count(m, crew_is_serving);
+		n_serving = crew_count(m, crew_is_kept_and_serving);
 	}
 }
 

@@ -523,12 +523,6 @@ static void renew_slots(struct master *m, uint64_t now_ns)
 
 /* ---- done ---- */
 
-/* One that retires serves on, but is not one of those that were wanted. */
-static bool is_kept_and_serving(const struct slot *slot)
-{
-	return slot_is_kept(slot) && crew_is_serving(slot);
-}
-
 static void say_done(const struct master *m)
 {
 	const struct renewal *r = &m->renewal;
@@ -539,7 +533,8 @@ static void say_done(const struct master *m)
 	else
 		log_notice("%s: done in %llu ms; %s, %u workers",
 			   kind_names[r->kind], (unsigned long long)ms,
-			   GUICHET_VERSION, crew_count(m, is_kept_and_serving));
+			   GUICHET_VERSION,
+			   crew_count(m, crew_is_kept_and_serving));
 }
 
 void renewal_begin(struct master *m, bool with_rehearsal)

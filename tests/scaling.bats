@@ -266,6 +266,42 @@ says_states() {
 
 # --- by hand ------------------------------------------------------------------
 
+# notified PATTERN: what the service manager was told last of such a line
+notified() {
+	grep -- "$1" "$DIR/notified.out" | tail -n 1
+}
+
+status_is() {
+	is "the status" "STATUS=$1" "$(notified ^STATUS=)"
+}
+
+@test "the service manager is not told of retiring workers as of those wanted" {
+	local first
+
+	command -v python3 >/dev/null || skip "needs python3"
+	cat >"$DIR/manager" <<-'END'
+		import socket, sys
+		s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		s.bind("\0" + sys.argv[1])
+		while True:
+		    print(s.recv(4096).decode(), flush=True)
+	END
+	background notified python3 "$DIR/manager" "$DIR"
+	wait_until 5 grep -q -F "@$DIR" /proc/net/unix
+	server_config < <(printf '%s\n' '[server]' 'workers = 2' \
+		'[listen tcp:127.0.0.1:0]' 'service = echo')
+	NOTIFY_SOCKET=@$DIR server_start
+	wait_until 5 status_is "serving: 2 of 2 workers"
+	first=$(column workers pid slot 0)
+	kill -STOP "$first"
+	hold 10 "127.0.0.1:$(server_port echo)" -N 20 # by the one that retires
+	kill -CONT "$first"
+	kill -TTOU "$SERVER"
+	wait_until 5 status_is "serving: 1 of 1 workers"
+	column_is workers state "serving draining"
+	hold_end
+}
+
 @test "a reload keeps the number that the load had, within the new range" {
 	slow_config "workers = 1-4"
 	server_start
