@@ -789,6 +789,24 @@ drain_config() {
 	wait_until 20 stat_is connections.closed.drain 400
 }
 
+@test "as many as configured serve again, though a reload failed meanwhile" {
+	local it=unix:$DIR/it.sock
+
+	drain_config 20 8s
+	server_start
+	hold 400 "$it" -N 800
+	master_dies
+	orphans_drain
+	master_returns
+	logged 'no slot is free'
+	printf '%s\n' "[listen $(taken_address)]" 'service = echo' \
+		>>"$DIR/guichetd.conf"
+	tell reload
+	is "the exit status" 1 "$status"
+	stat_is connections.open 400
+	wait_until 20 twenty_serve
+}
+
 twenty_serve() {
 	is "who serves" 20 "$(column workers state | grep -c serving)"
 }
