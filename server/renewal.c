@@ -598,7 +598,8 @@ void renewal_abandon(struct master *m)
 
 	trial_abandon(&r->trial);
 	rehearsal_abandon(&r->rehearsal);
-	if (was_busy)
+	/* or an earlier one could not be done, nor undone */
+	if (was_busy || m->instance.inherited.n)
 		instance_settle(&m->instance);
 	forget_former(r);
 	r->step = RENEWAL_NONE;

@@ -1426,6 +1426,27 @@ exists" "$(first_line)"
 	server_stop
 }
 
+@test "a stop after an adoption that could not be kept refuses who comes" {
+	local gone
+
+	begin_with '[listen tcp:127.0.0.1:0]' 'service = echo' \
+		'[listen tcp:127.0.0.1:0]' 'service = echo' 'name = gone'
+	gone=$(address_of gone)
+	talk_begin talk "$(echo_address)"
+	talks hello
+	configure '[listen tcp:127.0.0.1:0]' 'service = echo'
+	mkdir "$DIR/t.config.new"
+	master_dies
+	server_launch -c "$DIR/guichetd.conf" 5>&-
+	wait_until 20 logged 'adoption: failed; workers stay what they are'
+	is "an answer" hi "$("$GUICHET" send "$gone" hi)"
+	kill -TERM "$SERVER"
+	wait_until 5 is_refused "$gone"
+	talks "still here"
+	talk_end
+	server_ends
+}
+
 # --- what a reload changes ----------------------------------------------------
 
 is_refused() {
