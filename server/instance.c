@@ -92,6 +92,14 @@ static int prepare_config(const struct instance *instance)
 	return say_not_kept(instance, err);
 }
 
+static void drop_prepared(const struct instance *instance)
+{
+	struct config_file file;
+
+	if (!find_config_file(instance, &file))
+		(void)unlink(file.building);
+}
+
 static int open_config(struct instance *instance,
 		       const struct config_file *file)
 {
@@ -247,12 +255,18 @@ static struct listen_config *config_of(struct instance *instance,
 					    instance->config->listeners];
 }
 
-static void give_entry(struct instance *instance, uint32_t entry,
+static void name_entry(struct instance *instance, uint32_t entry,
 		       const struct listener *listener)
 {
 	struct listen_config *config = config_of(instance, listener);
 
 	config->entry[config->n_entries++] = entry;
+}
+
+static void give_entry(struct instance *instance, uint32_t entry,
+		       const struct listener *listener)
+{
+	name_entry(instance, entry, listener);
 	instance->listeners[entry - 1] = *listener;
 }
 
@@ -300,6 +314,31 @@ static void give_all_back(struct instance *instance, struct listener *opened,
 	free(opened);
 }
 
+/*
+ * Who has claimed a ledger is the one, and prepares first all that may fail: a
+ * former program cannot go back behind a new ledger. Else another one may be
+ * quicker to make it, and only who did is the one.
+ */
+static int begin_ledger(struct instance *instance, const char *path, int old_fd,
+			const struct listener *opened, size_t n)
+{
+	bool is_claimed = old_fd >= 0;
+	int err;
+
+	for (size_t i = 0; i < n; i++)
+		name_entry(instance, (uint32_t)i + 1, &opened[i]);
+	err = is_claimed ? prepare_config(instance) : 0;
+	if (err)
+		return err;
+	err = segment_create(&instance->segment, instance->config, path, old_fd,
+			     opened, n, config_n_workers(instance->config));
+	if (err && is_claimed)
+		drop_prepared(instance);
+	if (!err && !is_claimed)
+		err = prepare_config(instance);
+	return err ? err : make_entries(instance);
+}
+
 int instance_begin(struct instance *instance, const char *path, int old_fd)
 {
 	struct segment former = instance->segment;
@@ -312,23 +351,17 @@ int instance_begin(struct instance *instance, const char *path, int old_fd)
 		err = listeners_open(instance->config, &instance->inherited,
 				     &opened, &n);
 	if (!err)
-		err = segment_create(&instance->segment, instance->config, path,
-				     old_fd, opened, n,
-				     config_n_workers(instance->config));
-	if (!err)
-		err = make_entries(instance);
+		err = begin_ledger(instance, path, old_fd, opened, n);
 	if (err) {
 		give_all_back(instance, opened, 0, n);
 		instance->segment = former;
 		return err;
 	}
 	for (size_t i = 0; i < n; i++)
-		give_entry(instance, (uint32_t)i + 1, &opened[i]);
+		instance->listeners[i] = opened[i];
 	free(opened);
 	settle_sockets(instance);
 	err = open_rendezvous(instance);
-	if (!err)
-		err = prepare_config(instance);
 	return err ? err : put_config(instance);
 }
 

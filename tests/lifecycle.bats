@@ -451,6 +451,20 @@ begin_at_address() {
 	server_stop
 }
 
+@test "an upgrade over another layout that cannot be kept changes nothing" {
+	local address before
+
+	begin_at_address
+	note_all
+	mkdir "$DIR/t.config.new" # see below
+	tell upgrade
+	changes_nothing 1
+	rmdir "$DIR/t.config.new"
+	talks "still here"
+	talk_end
+	server_stop
+}
+
 @test "a master that dies as it begins another layout leaves what the next can use" {
 	local address keeper
 
