@@ -533,9 +533,12 @@ static bool open_named(struct opening *opening,
 {
 	bool is_any = false, has_failed;
 	int err = opening->err; /* of former ones: all of them are told */
+	size_t first = opening->n;
 
 	opening->err = 0;
-	while (open_one_named(opening, config))
+	/* no more than a listener can have; what is left is closed, and told */
+	while (opening->n - first < ADDR_LIST_MAX &&
+	       open_one_named(opening, config))
 		is_any = true;
 	has_failed = opening->err;
 	if (!has_failed)

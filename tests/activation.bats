@@ -137,6 +137,26 @@ address_of() {
 	is "the address is free" "${given[1]##*:}" "$output"
 }
 
+@test "more given sockets than one listener can have are closed, with a warning" {
+	local given=()
+
+	for _ in {1..17}; do
+		given+=(web=tcp:127.0.0.1:0)
+	done
+	given "${given[@]}" <<-EOF
+		[listen tcp:127.0.0.1:1]
+		service = echo
+		name = web
+	EOF
+	server_start
+	is "sockets" 16 "$(address_of web | wc -l)"
+	for address in $(address_of web); do
+		echoes "$address"
+	done
+	is "closed" 1 "$(log_lines 'inherited as web, but no listener is .*: closed$')"
+	server_stop
+}
+
 @test "a given unix socket is served, and its file stays when the server stops" {
 	given "unix:$DIR/given.socket" <<-EOF
 		[listen unix:$DIR/given.socket]
