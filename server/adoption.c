@@ -302,6 +302,7 @@ static void end_silent(struct meeting *meeting)
 		close(slot->keeper_pidfd);
 		slot_init(slot, s);
 		slot->is_barred = meeting->is_hidden[s];
+		slot->is_lost = !slot->is_barred;
 	}
 }
 

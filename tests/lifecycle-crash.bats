@@ -661,3 +661,21 @@ both_die() {
 	held_end
 	ends
 }
+
+# whichever of the two it is that stops when it is asked
+@test "what a keeper held that did not answer a new master is settled, too" {
+	local held silent
+
+	start
+	held_begin 16
+	wait_until 10 is_settled
+	held=("$(open_of 0)" "$(open_of 1)")
+	config_with 1
+	arm "suitor-accepted stop"
+	kill -KILL "$SERVER"
+	adopts
+	silent=$(sed -n 's/.*keeper \([01]\): does not answer.*/\1/p' "$LOG")
+	wait_until 10 stat_is connections.closed.killed "${held[$silent]}"
+	held_end
+	ends
+}
