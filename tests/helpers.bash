@@ -183,17 +183,18 @@ is_running() {
 	[[ ${line##*) } != [ZX]* ]]
 }
 
-# server_pids LEADER: all that live in its session
+# server_pids LEADER...: all that live in their sessions
 server_pids() {
-	cat /proc/[0-9]*/stat 2>/dev/null | awk -v leader="$1" '
+	cat /proc/[0-9]*/stat 2>/dev/null | awk -v leaders="$*" '
+		BEGIN { n = split(leaders, l); while (n) ours[l[n--]] = 1 }
 		{ pid = $1; sub(/^[0-9]+ \(.*\) /, "") }
-		$4 == leader && $1 !~ /[ZX]/ { print pid }'
+		$4 in ours && $1 !~ /[ZX]/ { print pid }'
 }
 
 server_has_no_process() {
 	local pids
 
-	pids=$(server_pids "$1")
+	pids=$(server_pids "$@")
 	[ -z "$pids" ] || { echo "still there: $pids"; return 1; }
 }
 
@@ -325,6 +326,7 @@ server_teardown() {
 	done
 	# the last one first: it may have adopted what earlier ones left
 	for ((i = ${#SERVERS[@]} - 1; i >= 0; i--)); do
+		server_has_no_process "${SERVERS[@]:0:i+1}" >/dev/null && break
 		server_clear_away "${SERVERS[i]}" || failed=1
 	done
 	left=$(sockets_left)

@@ -92,14 +92,11 @@ reload() {
 
 # titles: what each of our processes calls itself: "keeper 0 keeper 1 ..."
 titles() {
-	local pid
+	local pid title
 
-	cat /proc/[0-9]*/stat 2>/dev/null | awk -v leaders="${SERVERS[*]}" '
-		BEGIN { n = split(leaders, l); while (n) ours[l[n--]] = 1 }
-		{ pid = $1; sub(/^[0-9]+ \(.*\) /, "") }
-		ours[$4] && $1 !~ /[ZX]/ { print pid }' |
-	while read -r pid; do
-		{ tr '\0' ' ' <"/proc/$pid/cmdline" && echo; } 2>/dev/null
+	server_pids "${SERVERS[@]}" | while read -r pid; do
+		{ read -r -d '' title <"/proc/$pid/cmdline"; } 2>/dev/null &&
+			echo "$title"
 	done | sed -n 's/^guichetd: \([a-z]*\( [0-9]*\)\{0,1\}\).*/\1/p' |
 		sort | xargs
 }

@@ -127,23 +127,14 @@ versions_are() {
 
 # none_left: of none of the masters that there were
 none_left() {
-	local leader
-
-	for leader in "${SERVERS[@]}"; do
-		wait_until 15 server_has_no_process "$leader" || return 1
-	done
+	wait_until 15 server_has_no_process "${SERVERS[@]}"
 }
 
 # each_once N: N slots, each with one keeper that has one worker, and no
 # other process is there
 each_once() {
-	local leader n=0 pids
-
-	for leader in "${SERVERS[@]}"; do
-		pids=$(server_pids "$leader")
-		n=$((n + $(wc -w <<<"$pids")))
-	done
-	is "processes" $((1 + 2 * $1)) "$n" || return
+	is "processes" $((1 + 2 * $1)) \
+		"$(server_pids "${SERVERS[@]}" | wc -l)" || return
 	is "keepers" "$1" "$(keeper_pids | sort -u | wc -l)" || return
 	is "workers" "$1" "$(worker_pids | sort -u | wc -l)" || return
 	is "parents of workers" "$(keeper_pids | xargs)" \
