@@ -58,11 +58,12 @@ now_ms() {
 
 # wait_until SECONDS COMMAND...: until it succeeds; else shows its last try
 wait_until() {
-	local deadline=$(($(now_ms) + $1 * 1000))
+	local deadline=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000)) # µs
 
 	shift
 	until "$@" >"$DIR/last-try" 2>&1; do
-		[ "$(now_ms)" -lt "$deadline" ] && sleep 0.02 && continue
+		[ "${EPOCHREALTIME/[.,]/}" -lt "$deadline" ] &&
+			sleep 0.02 && continue
 		echo "waited in vain for: $*"
 		cat "$DIR/last-try"
 		return 1

@@ -75,13 +75,21 @@ same() {
 	is "bytes through cat" 3000 "$(counter listener.cat-tcp.bytes.out)"
 }
 
-@test "a gibibyte comes back whole, as it was" {
-	local address n=1073741824
+# zeros MIB: quicker than head -c, and cksum is quicker than cmp
+zeros() {
+	dd if=/dev/zero bs=64K count=$(($1 * 16)) status=none
+}
 
-	is_sanitized && n=134217728
+@test "a gibibyte comes back whole, as it was" {
+	local address mib=1024 n sum
+
+	is_sanitized && mib=128
+	n=$((mib * 1048576))
+	sum=$(zeros "$mib" | cksum)
 	for address in "${ADDRESSES[@]}"; do
-		head -c "$n" /dev/zero | "$GUICHET" talk -w 100s "$address" |
-			cmp - <(head -c "$n" /dev/zero)
+		is "the sum and size of what $address says" "$sum" \
+			"$(zeros "$mib" | "$GUICHET" talk -w 100s "$address" |
+				cksum)"
 	done
 	wait_until 10 stat_is connections.closed.eof 4
 	for address in echo-tcp echo-unix cat-tcp; do
