@@ -89,7 +89,7 @@ address_of() {
 	echoes "${given[1]}"
 	echoes "${given[2]}"
 	# a stream's name does not fit a datagram listener
-	wait_until 5 logged \
+	wait_until 20 logged \
 		"${given[0]}: inherited as a, but no listener is configured"
 }
 
@@ -196,7 +196,7 @@ address_of() {
 	is "the answer" "before urgent after" "$(<"$DIR/urgent.out")"
 	wait "$bench"
 	is "requests" 200 "$(json "$DIR/bench.out" requests)"
-	wait_until 5 stat_is connections.accepted 21
+	wait_until 20 stat_is connections.accepted 21
 }
 
 # queue_has N: connections wait to be accepted at $DIR/address

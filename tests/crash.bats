@@ -194,7 +194,7 @@ walk() {
 	for point in $(points "$2" | grep -v -x -e "${3:--}"); do
 		arm "$point kill"
 		"$1" || { echo "after a death at $point"; return 1; }
-		wait_until 5 reached 0 || { echo "$point was not reached"; return 1; }
+		wait_until 20 reached 0 || { echo "$point was not reached"; return 1; }
 	done
 }
 
@@ -248,7 +248,7 @@ walk_datagrams() {
 	start "$1" udp:127.0.0.1:0
 	walk try_datagram d
 	n=$(points d | wc -l)
-	wait_until 5 stat_is datagrams.out "$n"
+	wait_until 20 stat_is datagrams.out "$n"
 	is "datagrams in" "$n" "$(counter datagrams.in)"
 	is messages "$n" "$(counter messages)"
 	is "bytes in" 0 "$(counter bytes.in)"
@@ -406,10 +406,10 @@ walk_module() {
 		arm "$point kill"
 		is "the answer" "after $point" \
 			"$("$GUICHET" send -w 10s "$address" "after $point")"
-		wait_until 5 reached 0 || { echo "$point was not reached"; return 1; }
+		wait_until 20 reached 0 || { echo "$point was not reached"; return 1; }
 		n=$((n + 1))
 	done
-	wait_until 5 stat_is datagrams.out "$n"
+	wait_until 20 stat_is datagrams.out "$n"
 	is "datagrams in" "$n" "$(counter datagrams.in)"
 	is messages "$n" "$(counter messages)"
 }
@@ -426,10 +426,10 @@ walk_module() {
 		arm "$point kill"
 		is "the answer" "after it" \
 			"$("$GUICHET" send -w 10s "$address" "after it")"
-		wait_until 5 reached 0 || { echo "$point was not reached"; return 1; }
+		wait_until 20 reached 0 || { echo "$point was not reached"; return 1; }
 		n=$((n + 1))
 	done
-	wait_until 5 stat_is listener.it.lines "$n"
+	wait_until 20 stat_is listener.it.lines "$n"
 	stat_is listener.it.length $((8 * n))
 }
 

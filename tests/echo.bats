@@ -29,8 +29,8 @@ says() {
 	says "tcp:127.0.0.1:$(server_port echo)"
 	says "unix:$DIR/echo.sock"
 	says "udp:127.0.0.1:$(server_port echo-3)"
-	wait_until 5 stat_is connections.accepted 2
-	wait_until 5 stat_is datagrams.in 1
+	wait_until 20 stat_is connections.accepted 2
+	wait_until 20 stat_is datagrams.in 1
 }
 
 @test "listeners on IPv6 echo" {
@@ -70,7 +70,7 @@ says() {
 		cmp - "$DIR/data"
 	timeout 60 "$GUICHET" talk "unix:$DIR/echo.sock" <"$DIR/data" |
 		cmp - "$DIR/data"
-	wait_until 5 stat_is connections.closed.eof 2
+	wait_until 20 stat_is connections.closed.eof 2
 	stat_is bytes.in 40000000
 	stat_is bytes.out 40000000
 }
@@ -101,9 +101,9 @@ is_stuck() {
 	# What waits in the server is at most one turn's output.
 	[ "$(column connections pending_out)" -le 262144 ]
 	head -c "$bytes" <&5 | cmp -n "$bytes" - /dev/zero
-	wait_until 5 column_is connections bytes_out "$bytes"
-	wait_until 5 column_is connections pending_out 0
-	wait_until 5 column_is connections state reading
+	wait_until 20 column_is connections bytes_out "$bytes"
+	wait_until 20 column_is connections pending_out 0
+	wait_until 20 column_is connections state reading
 	exec 5>&-
 }
 
@@ -122,9 +122,9 @@ is_stuck() {
 	grep -q '8 messages transmitted, 8 received' "$DIR/ping"
 	is "connections of the busy one" 1 "$(grep -c '^connected' "$DIR/ping")"
 	wait_until 10 stat_is connections.closed.idle 1
-	wait_until 5 not is_running "${BACKGROUND[0]}"
+	wait_until 20 not is_running "${BACKGROUND[0]}"
 	talk_end
-	wait_until 5 stat_is connections.closed.eof 1
+	wait_until 20 stat_is connections.closed.eof 1
 	is "reasons" "eof idle" "$(column closed reason | sort | xargs)"
 }
 
@@ -145,9 +145,9 @@ is_stuck() {
 	server_start -w 1 -l tcp:127.0.0.1:0=echo
 	exec 5<>"/dev/tcp/127.0.0.1/$(server_port echo)"
 	echo "will you listen?" >&5
-	wait_until 5 stat_is bytes.out 17
+	wait_until 20 stat_is bytes.out 17
 	exec 5>&-
-	wait_until 5 stat_is connections.closed.reset 1
+	wait_until 20 stat_is connections.closed.reset 1
 	stat_is connections.open 0
 }
 
@@ -155,7 +155,7 @@ is_stuck() {
 	server_start -l tcp:127.0.0.1:0=echo
 	is "the answer" "before urgent after" "$("$TOOLS/urgent" \
 		"tcp:127.0.0.1:$(server_port echo)" "before " "urgent " after)"
-	wait_until 5 stat_is bytes.in 19
+	wait_until 20 stat_is bytes.in 19
 }
 
 # --- UDP ----------------------------------------------------------------------
@@ -189,7 +189,7 @@ is_stuck() {
 		skip "ports below 1024 are not for us"
 	is "the answer" - "$("$TOOLS/udpfrom" udp:127.0.0.2:1019 \
 		"udp:127.0.0.1:$(server_port echo)" hi 200)"
-	wait_until 5 stat_is datagrams.refused 1
+	wait_until 20 stat_is datagrams.refused 1
 	stat_is datagrams.in 1
 	stat_is datagrams.out 0
 }
@@ -204,7 +204,7 @@ is_stuck() {
 		"udp:127.0.0.1:$port" hi 200)"
 	is "the answer" - "$("$TOOLS/udpfrom" "udp:127.0.0.2:$other" \
 		"udp:127.0.0.1:$port" hi 200)"
-	wait_until 5 stat_is datagrams.refused 2
+	wait_until 20 stat_is datagrams.refused 2
 	stat_is datagrams.out 0
 }
 
@@ -212,14 +212,14 @@ is_stuck() {
 
 # counts_match FILE: the server's are the bench's, which may be first to know
 counts_match() {
-	wait_until 5 stat_is messages "$(json "$1" requests)"
-	wait_until 5 stat_is bytes.in "$(json "$1" bytes_sent)"
-	wait_until 5 stat_is bytes.out "$(json "$1" bytes_received)"
+	wait_until 20 stat_is messages "$(json "$1" requests)"
+	wait_until 20 stat_is bytes.in "$(json "$1" bytes_sent)"
+	wait_until 20 stat_is bytes.out "$(json "$1" bytes_received)"
 }
 
 # connections_match FILE
 connections_match() {
-	wait_until 5 stat_is connections.open 0
+	wait_until 20 stat_is connections.open 0
 	is "accepted" "$(json "$1" connects)" "$(counter connections.accepted)"
 	is "closed" "$(json "$1" connects)" "$(counter connections.closed)"
 	is "closed.eof" "$(json "$1" connects)" \
@@ -258,8 +258,8 @@ bench() {
 	server_start -l udp:127.0.0.1:0=echo
 	bench "udp:127.0.0.1:$(server_port echo)" -c 20 -N 20000 -s 8-1k
 	counts_match "$DIR/bench"
-	wait_until 5 stat_is datagrams.in 20000
-	wait_until 5 stat_is datagrams.out 20000
+	wait_until 20 stat_is datagrams.in 20000
+	wait_until 20 stat_is datagrams.out 20000
 	stat_is datagrams.refused 0
 }
 
@@ -267,7 +267,7 @@ bench() {
 	server_start -l tcp:127.0.0.1:0=echo -l "unix:$DIR/echo.sock=echo"
 	bench "127.0.0.1:$(server_port echo)" -c 3 -N 300 -s 100
 	bench "unix:$DIR/echo.sock" -c 2 -N 200 -s 100
-	wait_until 5 stat_is connections.closed 5
+	wait_until 20 stat_is connections.closed 5
 	stat_is listener.echo.bytes.in 30000
 	stat_is listener.echo-2.bytes.in 20000
 	stat_is bytes.in 50000

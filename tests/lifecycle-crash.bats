@@ -141,7 +141,7 @@ ends() {
 	[ -z "${DOUBLES-}" ] || kill "$DOUBLES"
 	is "doubles" '' "$(cat "$DIR"/doubles.out 2>/dev/null)" || return
 	server_stop
-	wait_until 5 no_process
+	wait_until 20 no_process
 	[ -z "$(find "$DIR" -name 't.con*')" ]
 }
 

@@ -511,7 +511,7 @@ begin_at_address() {
 	talks hello
 	keeper=$(column workers keeper open 1)
 	kill -KILL "$SERVER"
-	wait_until 5 not is_running "$SERVER"
+	wait_until 20 not is_running "$SERVER"
 	put_program "$BUILD/test/guichetd-next"
 	configure "[listen $address]" 'service = echo'
 	server_launch -c "$DIR/guichetd.conf" 5>&-
@@ -721,7 +721,7 @@ slot_in_use() {
 	server_start
 	talk_begin talk "$(address_of slow)"
 	echo "sleep 8000" >&5
-	wait_until 5 in_a_handler
+	wait_until 20 in_a_handler
 	kill -KILL "$SERVER" "$(worker_pids)"
 	wait "$SERVER" 2>/dev/null || true
 	# for longer than a new master waits for a keeper's answer
@@ -1424,7 +1424,7 @@ exists" "$(first_line)"
 	server_launch -c "$DIR/guichetd.conf" 5>&-
 	wait_until 20 logged 'adoption: failed; workers stay what they are'
 	is "an answer" hi "$("$GUICHET" send "$(echo_address)" hi)"
-	wait_until 5 stat_is connections.open 1
+	wait_until 20 stat_is connections.open 1
 	kill -KILL "$(column workers keeper open 0)"
 	wait_until 10 each_once 2
 	tell reload
@@ -1452,7 +1452,7 @@ exists" "$(first_line)"
 	wait_until 20 logged 'adoption: failed; workers stay what they are'
 	is "an answer" hi "$("$GUICHET" send "$gone" hi)"
 	kill -TERM "$SERVER"
-	wait_until 5 is_refused "$gone"
+	wait_until 20 is_refused "$gone"
 	talks "still here"
 	talk_end
 	server_ends
@@ -1494,7 +1494,7 @@ address_of() {
 	talks "and again"
 	is "open" 1 "$(counter listener.gone.connections.open)"
 	talk_end
-	wait_until 5 stat_is connections.open 0
+	wait_until 20 stat_is connections.open 0
 	stat_is connections.closed.eof 3
 	server_stop
 	[ ! -e "$DIR/new.sock" ]

@@ -63,7 +63,7 @@ guichetd: unix:$DIR/file: there is a file that is no socket" "$output"
 	background second "$GUICHETD" -r "$DIR" -n second \
 		-l "tcp:127.0.0.1:$port=echo"
 	server_stop
-	wait_until 5 grep -q 'ready: ' "$DIR/second.log"
+	wait_until 20 grep -q 'ready: ' "$DIR/second.log"
 	"$GUICHETD" -r "$DIR" -n second -s kill
 }
 

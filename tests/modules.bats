@@ -449,7 +449,7 @@ kill_worker() {
 	printf 'GET a\nGET' >&5
 	wait_until 10 has_lines 2
 	kill -TERM "$SERVER"
-	wait_until 5 column_is workers state draining
+	wait_until 20 column_is workers state draining
 	stat_is connections.open 1
 	say b 3
 	server_ends

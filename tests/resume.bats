@@ -76,7 +76,7 @@ is_serving() {
 	stat_is workers.successions 5
 	is "generation" 6 "$(column workers generation)"
 	hold_end
-	wait_until 5 stat_is connections.closed.eof 50
+	wait_until 20 stat_is connections.closed.eof 50
 }
 
 @test "a worker that gets SIGTERM is succeeded, and costs nothing" {
@@ -102,7 +102,7 @@ is_serving() {
 	column_is connections state writing
 	kill_slot 0
 	head -c "$bytes" <&5 | cmp -n "$bytes" - /dev/zero
-	wait_until 5 stat_is bytes.out "$bytes"
+	wait_until 20 stat_is bytes.out "$bytes"
 	stat_is bytes.in "$bytes"
 	exec 5>&-
 }
@@ -185,7 +185,7 @@ nothing_lost() {
 	is "failures but for unanswered ones" "" \
 		"$(sed -n 's/^  "failures": //p' "$DIR/bench" |
 			grep -o '"[a-zA-Z:]*": [0-9]*' | grep -v unanswered)"
-	wait_until 5 stat_is datagrams.out $(($(json "$DIR/bench" requests) +
+	wait_until 20 stat_is datagrams.out $(($(json "$DIR/bench" requests) +
 		$(json "$DIR/bench" late)))
 	stat_above workers.deaths 10
 }

@@ -101,7 +101,7 @@ slowly() {
 	is_time "$DIR/got"
 	ask 'what time is it?' >"$DIR/got"
 	is_time "$DIR/got"
-	wait_until 5 stat_is bytes.out $((4 * (${#ADDRESSES[@]} + 2)))
+	wait_until 20 stat_is bytes.out $((4 * (${#ADDRESSES[@]} + 2)))
 }
 
 @test "daytime is the first example of RFC 867, on every kind of socket" {
@@ -136,7 +136,7 @@ slowly() {
 		"is_$service" "$DIR/got"
 		exec 5>&-
 		n=$((n + 1))
-		wait_until 5 stat_is connections.closed.eof "$n"
+		wait_until 20 stat_is connections.closed.eof "$n"
 		server_stop
 	done
 }
@@ -180,7 +180,7 @@ slowly() {
 		timeout 60 "$GUICHET" talk "$address" <"$DIR/in" >"$DIR/got"
 		is "bytes said" 0 "$(stat -c %s "$DIR/got")"
 	done
-	wait_until 5 stat_is connections.closed.eof ${#ADDRESSES[@]}
+	wait_until 20 stat_is connections.closed.eof ${#ADDRESSES[@]}
 	stat_is bytes.in $((20000000 * ${#ADDRESSES[@]}))
 	stat_is bytes.out 0
 }
@@ -189,7 +189,7 @@ slowly() {
 	serve discard
 	is "the answer" - "$("$TOOLS/udpfrom" udp:127.0.0.1:0 "$UDP" hi 200)"
 	is "the answer" - "$("$TOOLS/udpfrom" udp:127.0.0.1:0 "$UDP" '' 200)"
-	wait_until 5 stat_is datagrams.in 2
+	wait_until 20 stat_is datagrams.in 2
 	stat_is datagrams.out 0
 	stat_is bytes.in 2
 }
@@ -220,10 +220,10 @@ slowly() {
 		printf x >&5
 		sleep 0.01
 	done
-	wait_until 5 stat_is bytes.in 50
+	wait_until 20 stat_is bytes.in 50
 	talk_end
 	hear "$TCP" >"$DIR/got"
-	wait_until 5 stat_is connections.closed.eof 2
+	wait_until 20 stat_is connections.closed.eof 2
 }
 
 # --- chargen ------------------------------------------------------------------
@@ -252,12 +252,12 @@ slowly() {
 	for address in "${ADDRESSES[@]}"; do
 		hear "$address" | head -c 1000 >/dev/null
 		n=$((n + 1))
-		wait_until 5 stat_is connections.closed "$n"
+		wait_until 20 stat_is connections.closed "$n"
 	done
 	exec 5<>"/dev/tcp/127.0.0.1/${TCP##*:}"
 	wait_until 10 column_is connections state writing
 	exec 5>&-
-	wait_until 5 stat_is connections.open 0
+	wait_until 20 stat_is connections.open 0
 }
 
 @test "chargen looks at nothing that it is told" {

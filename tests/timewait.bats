@@ -123,7 +123,7 @@ kill_master() {
 	port=$(server_port echo)
 	load_begin 60s
 	kill_master
-	wait_until 5 server_has_no_process "$SERVER"
+	wait_until 8 server_has_no_process "$SERVER"
 	serves_on "tcp:127.0.0.1:$port"
 	not logged 'took over'
 }
