@@ -747,12 +747,13 @@ refuses() {
 		grep -q refused "$DIR/refused"
 }
 
-# drain_config WORKERS DRAIN-TIMEOUT: one listener, $it
+# drain_config WORKERS DRAIN-TIMEOUT: one listener, $it; 22 connections at the
+# most, so that 400 are with 19 workers of 20 at least
 drain_config() {
 	server_config <<-END
 		[server]
 		workers = $1
-		worker-connections = 100
+		worker-connections = 22
 		orphan-timeout = 200ms
 		drain-timeout = $2
 		[listen $it]
@@ -787,7 +788,7 @@ drain_config() {
 @test "as many as configured serve again when orphans have drained" {
 	local it=unix:$DIR/it.sock
 
-	drain_config 20 5s
+	drain_config 20 8s
 	server_start
 	hold 400 "$it" -N 800
 	master_dies
