@@ -12,192 +12,33 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/ledger_file.h"
 #include "common/log.h"
-#include "common/runtime.h"
+#include "server/config_file.h"
 #include "server/crash.h"
-#include "server/orphans.h"
 #include "server/rendezvous.h"
 #include "server/store.h"
 
-#define CONFIG_SUFFIX ".config"
-
-/* ---- NAME.config ---- */
-
-static int config_path(const struct instance *instance, char *out,
-		       size_t out_bytes)
+/* What keepers are to begin with from now on; takes @fd, or returns it. */
+static int take_config(struct instance *instance, int fd)
 {
-	return runtime_path(instance->config->runtime_dir,
-			    instance->config->name, CONFIG_SUFFIX, out,
-			    out_bytes);
-}
-
-static int write_config(const struct config *config, const char *path)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	FILE *out;
-	int err;
-
 	if (fd < 0)
-		return -errno;
-	out = fdopen(fd, "w");
-	if (!out) {
-		err = -errno;
-		close(fd);
-		return err;
-	}
-	err = config_write_running(config, out);
-	if (fclose(out) && !err)
-		err = -errno;
-	return err;
-}
-
-struct config_file {
-	char path[512], building[512 + 8];
-};
-
-static int find_config_file(const struct instance *instance,
-			    struct config_file *file)
-{
-	int err = config_path(instance, file->path, sizeof(file->path));
-
-	if (err)
-		return err;
-	(void)snprintf(file->building, sizeof(file->building), "%s.new",
-		       file->path);
-	return 0;
-}
-
-static int say_not_kept(const struct instance *instance, int err)
-{
-	log_error("%s: cannot keep the configuration in force: %s",
-		  instance->config->runtime_dir, strerror(-err));
-	return err;
-}
-
-/* Beside its place first, so that it is there whole, or as it was. */
-static int prepare_config(const struct instance *instance)
-{
-	struct config_file file;
-	int err = find_config_file(instance, &file);
-
-	if (err)
-		return say_not_kept(instance, err);
-	(void)unlink(file.building); /* of a master that died here */
-	err = write_config(instance->config, file.building);
-	CRASH_POINT(CONFIG_WRITTEN);
-	if (!err)
-		return 0;
-	(void)unlink(file.building);
-	return say_not_kept(instance, err);
-}
-
-static void drop_prepared(const struct instance *instance)
-{
-	struct config_file file;
-
-	if (!find_config_file(instance, &file))
-		(void)unlink(file.building);
-}
-
-static int open_config(struct instance *instance,
-		       const struct config_file *file)
-{
-	int fd = open(file->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
+		return fd;
 	if (instance->config_fd >= 0)
 		close(instance->config_fd);
 	instance->config_fd = fd;
 	return 0;
 }
 
-static int replace_config(struct instance *instance)
+static int put_config(struct instance *instance)
 {
-	struct config_file file;
-	int err = find_config_file(instance, &file);
-
-	if (err)
-		return err;
-	if (rename(file.building, file.path) < 0) {
-		err = -errno;
-		(void)unlink(file.building);
-		return err;
-	}
-	CRASH_POINT(CONFIG_PUT);
-	return open_config(instance, &file);
+	return take_config(instance, config_file_put(instance->config));
 }
 
 /* After an adoption, until there is another one: what keepers have by now. */
 static void find_config(struct instance *instance)
 {
-	struct config_file file;
-
-	if (instance->config_fd < 0 && !find_config_file(instance, &file))
-		(void)open_config(instance, &file); /* or it is put later */
-}
-
-/* What was prepared is in force. */
-static int put_config(struct instance *instance)
-{
-	int err = replace_config(instance);
-
-	return err ? say_not_kept(instance, err) : 0;
-}
-
-typedef unsigned read_running_fn(struct config *config, int fd, FILE *errors);
-
-static int read_config(const char *dir, const char *name, read_running_fn *read,
-		       struct config *config)
-{
-	char path[512];
-	unsigned n;
-	int fd, err = runtime_path(dir, name, CONFIG_SUFFIX, path,
-				   sizeof(path));
-
-	if (err)
-		return err;
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = read(config, fd, stderr);
-	close(fd);
-	return n ? -EINVAL : 0;
-}
-
-int instance_read_config(const char *dir, const char *name,
-			 struct config *config)
-{
-	return read_config(dir, name, config_read_running, config);
-}
-
-int instance_read_server(const char *dir, const char *name,
-			 struct config *config)
-{
-	return read_config(dir, name, config_read_running_server, config);
-}
-
-static bool has_master(const char *dir, const char *name)
-{
-	char path[512];
-	bool is_held;
-	pid_t pid;
-	int fd;
-
-	if (runtime_ledger_path(dir, name, path, sizeof(path)))
-		return false;
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	is_held = ledger_lock_owner(fd, &pid) > 0;
-	close(fd);
-	return is_held;
-}
-
-bool instance_is_orphaned(const char *dir, const char *name)
-{
-	return !has_master(dir, name) && orphans_can_be_called(dir, name);
+	if (instance->config_fd < 0) /* or it is put later */
+		(void)take_config(instance, config_file_open(instance->config));
 }
 
 /* ---- beginning ---- */
@@ -327,15 +168,15 @@ static int begin_ledger(struct instance *instance, const char *path, int old_fd,
 
 	for (size_t i = 0; i < n; i++)
 		name_entry(instance, (uint32_t)i + 1, &opened[i]);
-	err = is_claimed ? prepare_config(instance) : 0;
+	err = is_claimed ? config_file_prepare(instance->config) : 0;
 	if (err)
 		return err;
 	err = segment_create(&instance->segment, instance->config, path, old_fd,
 			     opened, n, config_n_workers(instance->config));
 	if (err && is_claimed)
-		drop_prepared(instance);
+		config_file_drop(instance->config);
 	if (!err && !is_claimed)
-		err = prepare_config(instance);
+		err = config_file_prepare(instance->config);
 	return err ? err : make_entries(instance);
 }
 
@@ -642,7 +483,7 @@ static void retire(struct instance *instance, uint32_t entry)
 
 int instance_commit(struct instance *instance)
 {
-	int err = prepare_config(instance);
+	int err = config_file_prepare(instance->config);
 
 	if (err)
 		return err; /* a full file system: nothing has changed */
@@ -746,11 +587,8 @@ void instance_close_listeners(struct instance *instance)
 
 void instance_end(struct instance *instance)
 {
-	char path[512];
-
 	instance_close_listeners(instance);
-	if (config_path(instance, path, sizeof(path)) == 0)
-		(void)unlink(path);
+	config_file_remove(instance->config);
 	rendezvous_unlink(instance->config->runtime_dir,
 			  instance->config->name);
 }

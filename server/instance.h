@@ -77,20 +77,6 @@ int instance_plan_rehearsal(const struct instance *instance,
 /* Accepts no more: closes the listeners, removing what files they have. */
 void instance_close_listeners(struct instance *instance);
 
-/*
- * Reads NAME.config, which a server that runs, or one that died, has left in
- * @dir. Returns 0 or -errno; @config is to be freed in any case.
- */
-int instance_read_config(const char *dir, const char *name,
-			 struct config *config);
-
-/* The same, but only what is in [server]. */
-int instance_read_server(const char *dir, const char *name,
-			 struct config *config);
-
-/* Whether keepers serve there whose master is dead. */
-bool instance_is_orphaned(const char *dir, const char *name);
-
 /* In the end: removes what only a running server has. */
 void instance_end(struct instance *instance);
 

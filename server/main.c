@@ -13,11 +13,12 @@
 #include "common/options.h"
 #include "server/bag.h"
 #include "server/config.h"
+#include "server/config_file.h"
 #include "server/crash.h"
 #include "server/fds.h"
-#include "server/instance.h"
 #include "server/keeper.h"
 #include "server/master.h"
+#include "server/orphans.h"
 #include "server/service_table.h"
 #include "server/signal_instance.h"
 #include "server/title.h"
@@ -205,13 +206,13 @@ static bool is_needed_anyway(const struct command *command,
 	char dir[sizeof(config->runtime_dir)], name[sizeof(config->name)];
 
 	if (command->order || command->is_test || command->is_dump ||
-	    !instance_is_orphaned(config->runtime_dir, config->name))
+	    !orphans_are_there(config->runtime_dir, config->name))
 		return false;
 	memcpy(dir, config->runtime_dir, sizeof(dir));
 	memcpy(name, config->name, sizeof(name));
 	config_free(config);
 	log_warning("serving on with the configuration in force");
-	return instance_read_config(dir, name, config) == 0;
+	return config_file_read(dir, name, config) == 0;
 }
 
 int main(int argc, char **argv)

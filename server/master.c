@@ -26,6 +26,7 @@
 #include "common/runtime.h"
 #include "common/units.h"
 #include "server/adoption.h"
+#include "server/config_file.h"
 #include "server/control.h"
 #include "server/crash.h"
 #include "server/crew.h"
@@ -542,8 +543,8 @@ static uint64_t drain_deadline_ns(const struct master *m)
 static int stay_with_former(struct master *m)
 {
 	struct config former = { 0 };
-	int err = instance_read_config(m->config.runtime_dir, m->config.name,
-				       &former);
+	int err = config_file_read(m->config.runtime_dir, m->config.name,
+				   &former);
 
 	if (err)
 		return err;
@@ -560,8 +561,7 @@ static int go_on_after_former(struct master *m)
 
 	if (m->config.is_running)
 		return instance_go_on(&m->instance, NULL);
-	err = instance_read_config(m->config.runtime_dir, m->config.name,
-				   &former);
+	err = config_file_read(m->config.runtime_dir, m->config.name, &former);
 	if (err)
 		log_warning("the configuration that was in force cannot be "
 			    "read: %s",

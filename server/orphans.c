@@ -5,9 +5,12 @@
  */
 #include "server/orphans.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
+#include "common/ledger_file.h"
+#include "common/runtime.h"
 #include "server/rendezvous.h"
 
 /* One that does not say who it is: nobody is left who would. */
@@ -39,6 +42,28 @@ bool orphans_can_be_called(const char *dir, const char *name)
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;
+}
+
+static bool has_master(const char *dir, const char *name)
+{
+	char path[512];
+	bool is_held;
+	pid_t pid;
+	int fd;
+
+	if (runtime_ledger_path(dir, name, path, sizeof(path)))
+		return false;
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	is_held = ledger_lock_owner(fd, &pid) > 0;
+	close(fd);
+	return is_held;
+}
+
+bool orphans_are_there(const char *dir, const char *name)
+{
+	return !has_master(dir, name) && orphans_can_be_called(dir, name);
 }
 
 unsigned orphans_order(const char *dir, const char *name, enum order order,

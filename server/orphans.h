@@ -11,6 +11,9 @@
 /* Whether anybody could be called: keepers, or the master that they have. */
 bool orphans_can_be_called(const char *dir, const char *name);
 
+/* Whether keepers serve there whose master is dead. */
+bool orphans_are_there(const char *dir, const char *name);
+
 /*
  * Calls those that answer at the rendezvous of instance @name in @dir, until
  * nobody does any more, and gives each the order. Their control sockets go

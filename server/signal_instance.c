@@ -33,7 +33,7 @@
 #include "common/runtime.h"
 #include "common/units.h"
 #include "common/words.h"
-#include "server/instance.h"
+#include "server/config_file.h"
 #include "server/operator.h"
 #include "server/orphans.h"
 #include "server/rendezvous.h"
@@ -207,7 +207,7 @@ static uint64_t find_drain_timeout(const struct config *ours)
 	uint64_t timeout_ns = ours->drain_timeout_ns;
 	struct config theirs = { 0 };
 
-	if (!instance_read_server(ours->runtime_dir, ours->name, &theirs))
+	if (!config_file_read_server(ours->runtime_dir, ours->name, &theirs))
 		timeout_ns = theirs.drain_timeout_ns;
 	config_free(&theirs);
 	return timeout_ns;
