@@ -56,7 +56,7 @@
 struct target {
 	const struct config *config; /* by which it was found */
 	char path[512];              /* of its ledger */
-	uint64_t drain_timeout_ns;   /* as it has it in force */
+	uint64_t patience_ns;        /* connections are let end so long */
 	pid_t pid;
 	int pidfd;
 };
@@ -258,11 +258,9 @@ static enum exit_code fail_late(const struct target *instance,
 static enum exit_code end_it(const struct target *instance,
 			     const struct instance_order *order)
 {
-	uint64_t timeout_ns = END_TIMEOUT_NS;
+	uint64_t timeout_ns = instance->patience_ns + END_TIMEOUT_NS;
 	int err;
 
-	if (order->is_patient)
-		timeout_ns += instance->drain_timeout_ns;
 	if (pidfd_send_signal(instance->pidfd, order->signal, NULL, 0) < 0)
 		/* ESRCH: it was ending already */
 		return errno == ESRCH ? EXIT_DONE :
@@ -437,9 +435,7 @@ static enum exit_code tell_orphans(const struct target *instance,
 				   const struct instance_order *order)
 {
 	const struct config *config = instance->config;
-	uint64_t patience_ns = order->is_patient ? instance->drain_timeout_ns :
-						   0;
-	uint64_t deadline_ns = clock_mono_ns() + patience_ns;
+	uint64_t deadline_ns = clock_mono_ns() + instance->patience_ns;
 	int fd[LEDGER_MAX_SLOTS];
 	bool are_gone = true;
 	unsigned n;
@@ -463,7 +459,7 @@ static enum exit_code tell_orphans(const struct target *instance,
 		return EXIT_DONE;
 	}
 	return fail_late(instance, order, "still runs",
-			 patience_ns + END_TIMEOUT_NS);
+			 instance->patience_ns + END_TIMEOUT_NS);
 }
 
 enum exit_code signal_instance(const struct config *config,
@@ -479,7 +475,8 @@ enum exit_code signal_instance(const struct config *config,
 	code = find_instance(&instance);
 	if (code != EXIT_DONE)
 		return code;
-	instance.drain_timeout_ns = find_drain_timeout(config);
+	if (order->is_patient)
+		instance.patience_ns = find_drain_timeout(config);
 	if (!instance.pid)
 		return tell_orphans(&instance, order);
 	code = order->carry_out(&instance, order);
