@@ -169,6 +169,12 @@ server_ends() {
 	is "the server's exit status" 0 "$status" || { cat "$LOG"; return 1; }
 }
 
+# master_dies: kill -9 of it, and only it; the rest lives
+master_dies() {
+	kill -KILL "$SERVER"
+	wait "$SERVER" 2>/dev/null || true
+}
+
 # server_kill: kill -9 of all its processes
 server_kill() {
 	local pids

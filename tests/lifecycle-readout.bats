@@ -130,8 +130,7 @@ no_counter_fell() {
 	server_start
 	talk_begin talk "127.0.0.1:$(server_port echo)"
 	talks hello 1
-	kill -KILL "$SERVER"
-	wait_until 10 not is_running "$SERVER"
+	master_dies
 	readout -o tsv workers >"$DIR/workers" 2>"$DIR/said" || status=$?
 	is "status" 1 "$status"
 	is "what it says" "guichet-stat: t: its master (pid $SERVER) is not \

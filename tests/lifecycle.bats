@@ -510,8 +510,7 @@ begin_at_address() {
 	talk_begin talk "$address"
 	talks hello
 	keeper=$(column workers keeper open 1)
-	kill -KILL "$SERVER"
-	wait_until 20 not is_running "$SERVER"
+	master_dies
 	put_program "$BUILD/test/guichetd-next"
 	configure "[listen $address]" 'service = echo'
 	server_launch -c "$DIR/guichetd.conf" 5>&-
@@ -561,12 +560,6 @@ begin_at_address() {
 }
 
 # --- the death of the master --------------------------------------------------
-
-# master_dies: kill -9
-master_dies() {
-	kill -KILL "$SERVER"
-	wait "$SERVER" 2>/dev/null || true
-}
 
 # master_returns: another start of the same instance, which finds the keepers
 master_returns() {
@@ -785,7 +778,9 @@ drain_config() {
 	none_left
 }
 
-@test "as many as configured serve again when orphans have drained" {
+# master_of_twenty_returns: and finds that there are not as many slots, beside
+# those that drain
+master_of_twenty_returns() {
 	local it=unix:$DIR/it.sock
 
 	drain_config 20 8s
@@ -794,22 +789,17 @@ drain_config() {
 	master_dies
 	orphans_drain
 	master_returns
-	# there were not as many slots, beside those that drain
 	logged 'no slot is free'
+}
+
+@test "as many as configured serve again when orphans have drained" {
+	master_of_twenty_returns
 	wait_until 20 twenty_serve
 	wait_until 20 stat_is connections.closed.drain 400
 }
 
 @test "as many as configured serve again, though a reload failed meanwhile" {
-	local it=unix:$DIR/it.sock
-
-	drain_config 20 8s
-	server_start
-	hold 400 "$it" -N 800
-	master_dies
-	orphans_drain
-	master_returns
-	logged 'no slot is free'
+	master_of_twenty_returns
 	printf '%s\n' "[listen $(taken_address)]" 'service = echo' \
 		>>"$DIR/guichetd.conf"
 	tell reload

@@ -226,7 +226,7 @@ log_has() {
 	keepers=$(keeper_pids | xargs)
 	talk_begin talk "$address"
 	talks before 1
-	server_kill_master
+	master_dies
 	talks alone 2
 	is "an answer" hi "$("$GUICHET" send "$address" hi)"
 	server_start -w 4 -l tcp:127.0.0.1:0=echo
@@ -245,13 +245,6 @@ log_has() {
 	says_stopped
 }
 
-# server_kill_master: only it; the rest lives
-server_kill_master() {
-	kill -KILL "$SERVER"
-	wait_until 10 not is_running "$SERVER"
-	wait "$SERVER" 2>/dev/null || true
-}
-
 @test "orphans to whom no master comes are gone after orphan-timeout" {
 	local began ms
 
@@ -265,7 +258,7 @@ server_kill_master() {
 	server_start
 	[ "$(server_pids "$SERVER" | wc -l)" = 9 ]
 	began=$(now_ms)
-	server_kill_master
+	master_dies
 	wait_until 8 server_has_no_process "$SERVER"
 	ms=$(($(now_ms) - began))
 	echo "# gone after $ms ms" >&3
@@ -284,7 +277,7 @@ server_kill_master() {
 	server_start
 	talk_begin talk "127.0.0.1:$(server_port echo)"
 	talks before 1
-	server_kill_master
+	master_dies
 	wait_until 20 logged 'no new master has come; draining'
 	talks draining 2
 	wait_until 8 server_has_no_process "$SERVER"
@@ -649,8 +642,7 @@ directory: No such file or directory" "$output"
 
 	for word in stop kill; do
 		server_start -w 2 -l tcp:127.0.0.1:0=echo
-		kill -KILL "$SERVER"
-		wait_until 20 not is_running "$SERVER"
+		master_dies
 		run timeout 10 "$GUICHETD" -r "$DIR" -n t -s reload
 		is "the exit status of reload" 1 "$status"
 		[[ $output == *"has no master; start it again, and it takes over" ]]
@@ -666,8 +658,7 @@ directory: No such file or directory" "$output"
 	server_start -w 2 -l tcp:127.0.0.1:0=echo
 	# shellcheck disable=SC2046 # one word each
 	kill -STOP $(keeper_pids)
-	kill -KILL "$SERVER"
-	wait_until 20 not is_running "$SERVER"
+	master_dies
 	run timeout 20 "$GUICHETD" -r "$DIR" -n t -s stop
 	is "its exit status" 1 "$status"
 	[[ $output == *"has no master, and keepers that do not answer" ]]
@@ -689,8 +680,7 @@ directory: No such file or directory" "$output"
 	server_start
 	talk_begin talk "127.0.0.1:$(server_port echo)"
 	talks before 1
-	kill -KILL "$SERVER"
-	wait_until 20 not is_running "$SERVER"
+	master_dies
 	run timeout 10 "$GUICHETD" -l tcp:127.0.0.1:0=echo -r "$DIR" -n t -s stop
 	is "what it says" "" "$output"
 	is "the exit status" 0 "$status"
