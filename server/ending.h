@@ -10,6 +10,9 @@
 
 #define ENDING_BYTES 48
 
+/* The same of one that we ended ourselves, for it took too long. */
+#define ENDING_HUNG "hung, and was killed for it"
+
 /*
  * "killed by SIGKILL" or "left with status 1", for @status of waitpid(2);
  * "gone" for -1, an end that was not ours to wait for. Returns @out

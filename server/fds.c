@@ -31,6 +31,13 @@ void fds_close_abortive(int fd)
 	close(fd);
 }
 
+void fds_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 void fds_poke(int fd)
 {
 	uint64_t one = 1;

@@ -19,6 +19,9 @@ void fds_fill_standard(void);
  */
 void fds_close_abortive(int fd);
 
+/* Closes *@fd, if there is one, and says that there is none: -1. */
+void fds_close(int *fd);
+
 /* Makes eventfd(2) @fd readable: whoever waits for it wakes up. */
 void fds_poke(int fd);
 

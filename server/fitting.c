@@ -47,7 +47,6 @@ int fitting_wait(unsigned slot, pid_t pid)
 	log_error("keeper %u: a copy of it tried the program that it was to "
 		  "become: %s",
 		  slot,
-		  err == -ETIME ? "hung, and was killed for it" :
-				  ending_describe(status, text));
+		  err == -ETIME ? ENDING_HUNG : ending_describe(status, text));
 	return err ? err : -ECANCELED;
 }

@@ -184,8 +184,7 @@ static void note_death(struct keeper *k, int status)
 	log_warning("worker %u (pid %d): %s; %u connections wait for a "
 		    "successor",
 		    k->p.post.slot, (int)k->worker,
-		    k->was_shot ? "hung, and was killed for it" :
-				  ending_describe(status, text),
+		    k->was_shot ? ENDING_HUNG : ending_describe(status, text),
 		    ledger_get(head->n_open));
 	ledger_add(head->deaths, 1);
 	control_say(k->p.post.control_fd, CONTROL_DIED, status, 0);

@@ -14,6 +14,7 @@
 #include "server/control.h"
 #include "server/crash.h"
 #include "server/ending.h"
+#include "server/fds.h"
 
 void rehearsal_init(struct rehearsal *rehearsal)
 {
@@ -60,9 +61,7 @@ bool rehearsal_end(struct rehearsal *rehearsal, int status)
 	char text[ENDING_BYTES];
 
 	rehearsal->pid = 0;
-	if (rehearsal->control_fd >= 0)
-		close(rehearsal->control_fd);
-	rehearsal->control_fd = -1;
+	fds_close(&rehearsal->control_fd);
 	if (ending_is_success(status))
 		return true;
 	log_error("a worker of the new kind was tried; its keeper: %s",

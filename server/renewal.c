@@ -16,6 +16,7 @@
 #include "server/crash.h"
 #include "server/crew.h"
 #include "server/ending.h"
+#include "server/fds.h"
 #include "server/master_state.h"
 #include "server/notify.h"
 #include "server/succession.h"
@@ -63,13 +64,6 @@ void renewal_come_over(struct renewal *renewal)
 	rehearsal_init(&renewal->rehearsal);
 }
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 /* ---- who asked ---- */
 
 static struct master *told; /* log_copy_to() takes no argument */
@@ -98,8 +92,8 @@ void renewal_tell_end(void)
 
 static void forget_former(struct renewal *r)
 {
-	close_fd(&r->former_program_fd);
-	close_fd(&r->former_config_fd);
+	fds_close(&r->former_program_fd);
+	fds_close(&r->former_config_fd);
 }
 
 static void answer(struct master *m, enum exit_code code)

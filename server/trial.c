@@ -9,24 +9,18 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "server/bag.h"
 #include "server/ending.h"
+#include "server/fds.h"
+#include "server/guard.h"
 
 void trial_init(struct trial *trial)
 {
 	*trial = (struct trial){ .report_fd = -1, .program_fd = -1 };
-}
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
 }
 
 /* ---- in the child ---- */
@@ -66,9 +60,7 @@ static char **make_argv(char *const argv[])
 _Noreturn static void run(int program_fd, const char *path, char *const argv[],
 			  pid_t master, int report_fd)
 {
-	/* nobody would end it when it hangs */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != master)
-		_exit(EXIT_FAILED);
+	guard_die_with(master); /* nobody would end it when it hangs */
 	ignore_orders();
 	(void)dup2(report_fd, STDERR_FILENO);
 	bag_announce();
@@ -89,7 +81,7 @@ int trial_begin(struct trial *trial, int program_fd, const char *path,
 	pid_t master = getpid();
 	int ends[2], err;
 
-	close_fd(&trial->program_fd);
+	fds_close(&trial->program_fd);
 	trial->program_fd = program_fd;
 	trial->bytes = 0;
 	trial->is_understood = false;
@@ -104,7 +96,7 @@ int trial_begin(struct trial *trial, int program_fd, const char *path,
 	if (!err)
 		return 0;
 	trial->pid = 0;
-	close_fd(&trial->report_fd);
+	fds_close(&trial->report_fd);
 	return err;
 }
 
@@ -145,7 +137,7 @@ void trial_read(struct trial *trial)
 	if (n < 0 && errno == EAGAIN)
 		return;
 	end_line(trial);
-	close_fd(&trial->report_fd);
+	fds_close(&trial->report_fd);
 }
 
 enum exit_code trial_end(struct trial *trial, const char *path, int status)
@@ -155,7 +147,7 @@ enum exit_code trial_end(struct trial *trial, const char *path, int status)
 	trial->pid = 0;
 	if (trial->report_fd >= 0)
 		trial_read(trial);
-	close_fd(&trial->report_fd);
+	fds_close(&trial->report_fd);
 	if (ending_is_success(status) && trial->is_understood)
 		return EXIT_DONE;
 	if (ending_is_success(status)) {
